@@ -1,0 +1,235 @@
+//! Databases for tests (feature `testing`, HOUSE §6): one cluster per test process, started when the first
+//! test asks, and one database per test, copied from a template that was migrated once.
+//!
+//! The cluster belongs to a thread of its own, because every `#[tokio::test]` brings and ends its own runtime.
+//! Test binaries may run one after the other or at once: each has its own cluster in its own directory. It ends
+//! with the process, however that ends, and its directory with it ([`scratch`]).
+#![allow(
+    clippy::panic,
+    reason = "a test without its database has nothing to go on with"
+)]
+
+mod scratch;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::embedded::{self, Cluster, OWNER, Options};
+use crate::migrations::{self, MIGRATOR};
+
+pub use scratch::Scratch;
+
+/// Requests waiting for the cluster's thread; more than any test process has tests at once.
+const QUEUE: usize = 1024;
+
+/// A migrated, empty database of one test; dropped with this value.
+#[derive(Debug)]
+pub struct TestDb {
+    /// Its name.
+    pub name: String,
+    /// Options for connections as the owner role.
+    pub options: PgConnectOptions,
+    /// The same as an address, for a server started as a process of its own.
+    pub url: String,
+}
+
+impl Drop for TestDb {
+    fn drop(&mut self) {
+        // Best effort: the whole cluster goes with the process.
+        if let Some(thread) = THREAD.get() {
+            thread.try_send(Request::Drop(self.name.clone())).ok();
+        }
+    }
+}
+
+enum Request {
+    Create(oneshot::Sender<Result<TestDb, String>>),
+    Drop(String),
+}
+
+static THREAD: OnceLock<mpsc::Sender<Request>> = OnceLock::new();
+
+/// A fresh database with all migrations.
+///
+/// # Panics
+/// When Postgres cannot be started; the message says what to install.
+pub async fn database() -> TestDb {
+    let (reply, answer) = oneshot::channel();
+    let thread = THREAD.get_or_init(start_thread);
+    if thread.send(Request::Create(reply)).await.is_err() {
+        panic!("the thread of the test cluster is gone");
+    }
+    match answer.await {
+        Ok(Ok(database)) => database,
+        Ok(Err(reason)) => panic!("no test database: {reason}"),
+        Err(_) => panic!("the thread of the test cluster is gone"),
+    }
+}
+
+fn start_thread() -> mpsc::Sender<Request> {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let thread = std::thread::Builder::new()
+        .name("test-cluster".to_owned())
+        .spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(serve(receiver)),
+                Err(error) => panic!("no runtime for the test cluster: {error}"),
+            }
+        });
+    if let Err(error) = thread {
+        panic!("no thread for the test cluster: {error}");
+    }
+    sender
+}
+
+/// Everything the thread needs to make databases.
+struct Workshop {
+    cluster: Cluster,
+    superuser: PgConnection,
+    template: String,
+    _files: Scratch,
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(1);
+
+async fn serve(mut requests: mpsc::Receiver<Request>) {
+    let mut workshop = Workshop::open().await;
+    while let Some(request) = requests.recv().await {
+        match (request, &mut workshop) {
+            (Request::Create(reply), Ok(workshop)) => {
+                let made = workshop.create().await.map_err(|error| error.to_string());
+                reply.send(made).ok();
+            }
+            (Request::Create(reply), Err(reason)) => {
+                reply.send(Err(reason.clone())).ok();
+            }
+            (Request::Drop(name), Ok(workshop)) => workshop.remove(&name).await,
+            (Request::Drop(_), Err(_)) => {}
+        }
+    }
+}
+
+impl Workshop {
+    async fn open() -> Result<Self, String> {
+        let files = Scratch::new("cluster").map_err(|error| error.to_string())?;
+        let cluster = embedded::start(&Options::for_tests(files.path()))
+            .await
+            .map_err(|error| error.to_string())?;
+        let mut workshop = Self {
+            superuser: PgConnection::connect_with(&cluster.superuser_options("postgres"))
+                .await
+                .map_err(|error| error.to_string())?,
+            cluster,
+            template: format!("template_{}", migrations::fingerprint()),
+            _files: files,
+        };
+        workshop
+            .migrate_template()
+            .await
+            .map_err(|error| format!("migrating: {error}"))?;
+        Ok(workshop)
+    }
+
+    async fn migrate_template(&mut self) -> Result<(), sqlx::migrate::MigrateError> {
+        let create = format!("create database {} owner {OWNER}", self.template);
+        sqlx::raw_sql(AssertSqlSafe(create))
+            .execute(&mut self.superuser)
+            .await?;
+        let mut owner =
+            PgConnection::connect_with(&self.cluster.connect_options(&self.template)).await?;
+        MIGRATOR.run(&mut owner).await?;
+        // A template with a connection cannot be copied.
+        owner.close().await?;
+        Ok(())
+    }
+
+    async fn create(&mut self) -> sqlx::Result<TestDb> {
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut create = format!(
+            "create database {name} owner {OWNER} template {}",
+            self.template
+        );
+        // 15 and later: through the log, three times as fast as by copied files and a checkpoint.
+        if self
+            .superuser
+            .server_version_num()
+            .is_some_and(|version| version >= 150_000)
+        {
+            create.push_str(" strategy wal_log");
+        }
+        sqlx::raw_sql(AssertSqlSafe(create))
+            .execute(&mut self.superuser)
+            .await?;
+        Ok(TestDb {
+            options: self.cluster.connect_options(&name),
+            url: self.cluster.url_of(&name),
+            name,
+        })
+    }
+
+    async fn remove(&mut self, name: &str) {
+        let drop = format!("drop database if exists {name} with (force)");
+        if let Err(error) = sqlx::raw_sql(AssertSqlSafe(drop))
+            .execute(&mut self.superuser)
+            .await
+        {
+            tracing::debug!(%error, "a test database was not dropped");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    async fn tables(database: &TestDb) -> i64 {
+        let mut connection = PgConnection::connect_with(&database.options).await.unwrap();
+        sqlx::query_scalar("select count(*) from pg_tables where tableowner = 'consilium'")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_database_is_migrated_and_alone() {
+        let (one, two) = (database().await, database().await);
+        assert_ne!(one.name, two.name);
+        let mut connection = PgConnection::connect_with(&one.options).await.unwrap();
+        sqlx::raw_sql("create table only_here (id int)")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(tables(&one).await, tables(&two).await + 1);
+    }
+
+    #[tokio::test]
+    async fn the_cluster_outlives_a_test_and_its_address_works() {
+        let database = database().await;
+        let mut connection = PgConnection::connect(&database.url).await.unwrap();
+        let (role, here): (String, String) =
+            sqlx::query_as("select current_user::text, current_database()::text")
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+        assert_eq!((role.as_str(), here), (OWNER, database.name.clone()));
+        assert!(embedded::trigrams_work(&mut connection).await.unwrap());
+        sqlx::raw_sql("set role consilium_app")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        assert!(
+            sqlx::raw_sql("create table mine (id int)")
+                .execute(&mut connection)
+                .await
+                .is_err()
+        );
+    }
+}
