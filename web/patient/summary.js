@@ -1,0 +1,48 @@
+// What it came to: time, price, and the conversation to read again.
+
+import { h, button } from '../shared/ui.js';
+import { money } from '../shared/format.js';
+import { Chat } from '../shared/chat.js';
+import { chatView } from '../shared/chat-view.js';
+
+export function summaryView(app, session) {
+  const { api, inbox } = app;
+  const chat = new Chat({ api, inbox, role: 'client', sessionId: session.id });
+  chat.open = false;
+  let transcript = null;
+  const read = button('Read the conversation', { kind: 'soft', icon: 'chat', on: showTranscript });
+  const row = (term, value, test) => h('div', {}, h('dt', {}, term), h('dd', { test }, value));
+
+  async function showTranscript() {
+    read.hidden = true;
+    transcript = chatView(chat, { peer: session.doctor.full_name });
+    transcript.composer.remove();
+    root.append(h('div', { class: 'card transcript' }, transcript.root));
+    await chat.load();
+  }
+
+  const minutes = session.billed_minutes === 1 ? '1 minute' : `${session.billed_minutes} minutes`;
+  const root = h(
+    'div',
+    { class: 'page narrow stack summary', test: 'summary' },
+    h('h1', {}, 'Consultation ended'),
+    h('p', { class: 'muted' }, `With ${session.doctor.full_name}, ${session.doctor.speciality_category ?? ''}`),
+    h(
+      'dl',
+      { class: 'card' },
+      row('Duration', session.duration_display ?? '–', 'duration'),
+      row('Counted', session.billed_minutes === null ? '–' : minutes),
+      row('Amount', money(session.amount), 'amount'),
+      row('Ended by', { patient: 'You', doctor: 'The doctor' }[session.ended_by] ?? 'The system'),
+    ),
+    h('div', { class: 'row' }, read, button('Back to the doctors', { kind: 'primary', test: 'back-to-doctors', on: () => app.go('doctors') })),
+  );
+  return {
+    root,
+    onEvent: (event) => event.session_id === session.id && chat.apply(event),
+    dispose() {
+      transcript?.dispose();
+      chat.dispose();
+    },
+  };
+}
