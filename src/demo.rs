@@ -146,7 +146,8 @@ fn content_type(path: &str) -> HeaderValue {
 }
 
 fn has_extension(path: &str, wanted: &str) -> bool {
-    path.rsplit_once('.').is_some_and(|(_, found)| found.eq_ignore_ascii_case(wanted))
+    path.rsplit_once('.')
+        .is_some_and(|(_, found)| found.eq_ignore_ascii_case(wanted))
 }
 
 #[cfg(test)]

@@ -73,7 +73,12 @@ async fn third_party_assets_are_kept_and_licensed() {
 async fn a_known_tag_is_answered_without_the_content() {
     let first = fetch("/demo/patient").await;
     let tag = header(&first, ETAG).to_owned();
-    for said in [tag.clone(), format!("W/{tag}"), format!("\"old\", {tag}"), "*".to_owned()] {
+    for said in [
+        tag.clone(),
+        format!("W/{tag}"),
+        format!("\"old\", {tag}"),
+        "*".to_owned(),
+    ] {
         let request = Request::get("/demo/patient")
             .header(IF_NONE_MATCH, &said)
             .body(Body::empty())
@@ -133,17 +138,31 @@ fn pages_carry_no_inline_code_and_name_only_what_exists() {
         let source = String::from_utf8(file.data.into_owned()).unwrap();
         if has_extension(&path, "html") {
             let lower = source.to_lowercase();
-            for banned in ["<style", " style=", "javascript:", " onclick=", " onload=", "<script>"] {
+            for banned in [
+                "<style",
+                " style=",
+                "javascript:",
+                " onclick=",
+                " onload=",
+                "<script>",
+            ] {
                 assert!(!lower.contains(banned), "{path} contains {banned}");
             }
         }
-        for named in source.split(['"', '\'', '`']).filter_map(|s| s.strip_prefix(ASSETS)) {
+        for named in source
+            .split(['"', '\'', '`'])
+            .filter_map(|s| s.strip_prefix(ASSETS))
+        {
             let named = named.split('#').next().unwrap_or_default();
             assert!(Web::get(named).is_some(), "{path} names {named}");
         }
         for foreign in ["http://", "https://"] {
             for at in source.match_indices(foreign).map(|(at, _)| &source[at..]) {
-                assert!(at.starts_with("http://www.w3.org/"), "{path} names {}", &at[..40]);
+                assert!(
+                    at.starts_with("http://www.w3.org/"),
+                    "{path} names {}",
+                    &at[..40]
+                );
             }
         }
     }

@@ -11,7 +11,10 @@ function livekit() {
   loading ??= new Promise((resolve, reject) => {
     const script = document.createElement('script');
     script.src = CLIENT;
-    script.onload = () => resolve(globalThis.LivekitClient);
+    script.onload = () => {
+      globalThis.LivekitClient.setLogLevel('silent');
+      resolve(globalThis.LivekitClient);
+    };
     script.onerror = () => {
       loading = null;
       reject(new Error('The media client could not be loaded'));
