@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Sees to what is missing on this machine:  scripts/ensure.sh postgres redis chromium
+# Installs it with apt-get or brew where that is allowed, else prints the one line to run. What is there
+# is left alone; nothing is asked of the network then.
+set -euo pipefail
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# The server finds these places itself (storage/src/embedded/binaries.rs).
+present() {
+  local dir
+  case "$1" in
+    postgres)
+      have initdb && have postgres && return
+      for dir in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin \
+        /usr/local/opt/postgresql@*/bin /Applications/Postgres.app/Contents/Versions/*/bin; do
+        [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ] && return
+      done
+      return 1
+      ;;
+    redis) have redis-server || have valkey-server ;;
+    chromium)
+      have chromedriver || return 1
+      have chromium || have chromium-browser || have google-chrome ||
+        [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ] ||
+        [ -x /Applications/Chromium.app/Contents/MacOS/Chromium ]
+      ;;
+    *)
+      echo "scripts/ensure.sh knows postgres, redis and chromium, not $1" >&2
+      exit 2
+      ;;
+  esac
+}
+
+packages() {
+  case "$1:$2" in
+    apt:postgres) echo postgresql ;;
+    apt:redis) echo redis-server ;;
+    apt:chromium) echo chromium chromium-driver ;;
+    brew:postgres) echo postgresql@17 ;;
+    brew:redis) echo redis ;;
+    brew:chromium) echo chromium chromedriver ;;
+  esac
+}
+
+missing=()
+for thing in "$@"; do present "$thing" || missing+=("$thing"); done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if have apt-get; then manager=apt; elif have brew; then manager=brew; else
+  echo "missing: ${missing[*]}. Install PostgreSQL 14 or later, redis-server, chromium and chromedriver with this system's package manager, as needed." >&2
+  exit 1
+fi
+wanted=()
+for thing in "${missing[@]}"; do
+  read -ra names <<<"$(packages "$manager" "$thing")"
+  wanted+=("${names[@]}")
+done
+
+if [ $manager = brew ]; then
+  echo "installing ${wanted[*]} with brew" >&2
+  brew install "${wanted[@]}"
+  exit
+fi
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+  # A password may be asked for where somebody is there to type it.
+  if have sudo && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then as_root=(sudo); else
+    echo "missing: ${missing[*]}. Run as root: apt-get install --no-install-recommends ${wanted[*]}" >&2
+    exit 1
+  fi
+fi
+echo "installing ${wanted[*]} with apt-get" >&2
+apt() {
+  ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@" >&2
+}
+apt update || echo "the package lists could not be refreshed, trying with the old ones" >&2
+# The server starts a cluster of its own; the one that Debian makes for a new machine would only take the port.
+if [[ " ${missing[*]} " == *" postgres "* ]] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+  apt install postgresql-common
+  ${as_root[@]+"${as_root[@]}"} sed -i 's/^#\? *create_main_cluster *=.*/create_main_cluster = false/' \
+    /etc/postgresql-common/createcluster.conf
+fi
+apt install "${wanted[@]}"
+for thing in "${missing[@]}"; do
+  present "$thing" || {
+    echo "$thing is still missing after the installation of $(packages apt "$thing")" >&2
+    exit 1
+  }
+done
