@@ -1,0 +1,13 @@
+//! The HTTP kit: no rules of care, no family but in [`dialect`]'s table.
+
+pub mod dialect;
+pub mod health;
+pub mod idempotency;
+pub mod input;
+pub mod layers;
+pub mod limits;
+pub mod openapi;
+pub mod paging;
+pub mod patch;
+pub mod reply;
+pub mod schemas;

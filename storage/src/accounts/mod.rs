@@ -1,0 +1,171 @@
+//! Accounts, their credentials and profiles (v1-common A3).
+
+pub mod logins;
+pub mod patients;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+
+use crate::error::Result;
+use crate::ids::{LoginId, UserId};
+
+/// The platform role of an account, as in the token's `role` claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Role {
+    /// A patient.
+    Client,
+    /// A doctor.
+    Doctor,
+    /// A platform admin.
+    Admin,
+    /// Organization staff without any of these.
+    Member,
+}
+
+impl Role {
+    /// The word of the contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Doctor => "doctor",
+            Self::Admin => "admin",
+            Self::Member => "member",
+        }
+    }
+}
+
+/// What signing in needs of an account.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The account.
+    pub id: UserId,
+    /// Its role.
+    pub role: Role,
+    /// Argon2id, in PHC form; none where the account signs in by code.
+    pub password_hash: Option<String>,
+    /// Whether an admin switched it off.
+    pub is_active: bool,
+}
+
+/// The account of this role with this e-mail address (compared in lower case) or user name.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn find_by_name(conn: &mut PgConnection, role: Role, name: &str) -> Result<Option<Credentials>> {
+    Ok(sqlx::query_as!(
+        Credentials,
+        "select id, role, password_hash, is_active from accounts
+         where role = $1 and (email = lower($2) or username = $2)",
+        role.as_str(),
+        name
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// The account with this phone.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn find_by_phone(conn: &mut PgConnection, phone: &str) -> Result<Option<Credentials>> {
+    Ok(sqlx::query_as!(Credentials, "select id, role, password_hash, is_active from accounts where phone = $1", phone)
+        .fetch_optional(conn)
+        .await?)
+}
+
+/// The account with this id.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn find(conn: &mut PgConnection, id: UserId) -> Result<Option<Credentials>> {
+    Ok(sqlx::query_as!(Credentials, "select id, role, password_hash, is_active from accounts where id = $1", id as _)
+        .fetch_optional(conn)
+        .await?)
+}
+
+/// An account about to be made; its inbox is made with it.
+#[derive(Debug, Clone, Default)]
+pub struct NewAccount<'a> {
+    /// E-mail address; stored in lower case.
+    pub email: Option<&'a str>,
+    /// E.164.
+    pub phone: Option<&'a str>,
+    /// Of an admin.
+    pub username: Option<&'a str>,
+    /// Argon2id, in PHC form.
+    pub password_hash: Option<&'a str>,
+    /// The phone was proven by a code.
+    pub is_phone_verified: bool,
+}
+
+/// Makes an account and its empty inbox.
+///
+/// # Errors
+/// Conflict `accounts_email_key`, `accounts_phone_key` or `accounts_username_key` when the name is taken.
+pub async fn insert(
+    conn: &mut PgConnection,
+    id: UserId,
+    role: Role,
+    new: NewAccount<'_>,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into accounts (id, role, email, phone, username, password_hash, is_phone_verified, created_at)
+         values ($1, $2, lower($3), $4, $5, $6, $7, $8)",
+        id as _,
+        role.as_str(),
+        new.email,
+        new.phone,
+        new.username,
+        new.password_hash,
+        new.is_phone_verified,
+        at
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!("insert into inboxes (user_id, head, last_at) values ($1, 0, $2)", id as _, at).execute(conn).await?;
+    Ok(())
+}
+
+/// What an access token's bearer may do right now.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing {
+    /// The account's role.
+    pub role: Role,
+    /// Whether the account is switched on.
+    pub is_active: bool,
+    /// Whether the login was revoked.
+    pub is_revoked: bool,
+}
+
+/// The standing of a login: one look by primary key at every request, so that logout takes effect on the next one.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn standing(conn: &mut PgConnection, login: LoginId, account: UserId) -> Result<Option<Standing>> {
+    Ok(sqlx::query_as!(
+        Standing,
+        "select a.role, a.is_active, l.revoked_at is not null as \"is_revoked!\"
+         from logins l join accounts a on a.id = l.account_id
+         where l.id = $1 and a.id = $2",
+        login as _,
+        account as _
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Switches an account on or off. Answers whether it was the other way.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn set_active(conn: &mut PgConnection, id: UserId, active: bool) -> Result<bool> {
+    let done = sqlx::query!("update accounts set is_active = $2 where id = $1 and is_active <> $2", id as _, active)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}

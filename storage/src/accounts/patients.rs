@@ -1,0 +1,102 @@
+//! Patients' profiles (connect-v2 §3.2).
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+
+use super::{NewAccount, Role};
+use crate::error::Result;
+use crate::ids::UserId;
+
+/// As the patient said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Sex {
+    /// Male.
+    Male,
+    /// Female.
+    Female,
+    /// Other.
+    Other,
+    /// Would rather not say.
+    PreferNotToSay,
+}
+
+/// A patient with the account's own fields.
+#[derive(Debug, Clone)]
+pub struct Patient {
+    /// The account's id.
+    pub id: UserId,
+    /// Null until set.
+    pub full_name: Option<String>,
+    /// E.164.
+    pub phone: Option<String>,
+    /// In lower case.
+    pub email: Option<String>,
+    /// Whether the phone was proven.
+    pub is_phone_verified: bool,
+    /// Whether the account is switched on.
+    pub is_active: bool,
+    /// When the account was made.
+    pub created_at: DateTime<Utc>,
+    /// When somebody last signed in.
+    pub last_login_at: Option<DateTime<Utc>>,
+    /// Years.
+    pub age: Option<i32>,
+    /// As the patient said.
+    pub sex: Option<Sex>,
+    /// Centimetres.
+    pub height_cm: Option<f64>,
+    /// Kilograms.
+    pub weight_kg: Option<f64>,
+    /// Which system avatar.
+    pub avatar_id: String,
+    /// The uploaded picture, which takes its place.
+    pub avatar_file: Option<String>,
+}
+
+/// One patient.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn find(conn: &mut PgConnection, id: UserId) -> Result<Option<Patient>> {
+    Ok(find_many(conn, &[id]).await?.pop())
+}
+
+/// These patients, in no order.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn find_many(conn: &mut PgConnection, ids: &[UserId]) -> Result<Vec<Patient>> {
+    Ok(sqlx::query_as!(
+        Patient,
+        "select p.id, p.full_name, a.phone, a.email, a.is_phone_verified, a.is_active, a.created_at, a.last_login_at,
+                p.age, p.sex, p.height_cm, p.weight_kg, p.avatar_id, p.avatar_file
+         from patients p join accounts a on a.id = p.id
+         where p.id = any($1)",
+        ids as _
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Makes a patient from a proven phone.
+///
+/// # Errors
+/// Conflict `accounts_phone_key` when somebody was first.
+pub async fn insert(
+    conn: &mut PgConnection,
+    id: UserId,
+    phone: &str,
+    full_name: Option<&str>,
+    avatar_id: &str,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    let account = NewAccount { phone: Some(phone), is_phone_verified: true, ..NewAccount::default() };
+    super::insert(conn, id, Role::Client, account, at).await?;
+    sqlx::query!("insert into patients (id, full_name, avatar_id) values ($1, $2, $3)", id as _, full_name, avatar_id)
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! What the media server tells us: webhooks seen, people in rooms (connect-v2 47).
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::error::Result;
+use crate::ids::SessionId;
+
+/// Notes a webhook by its id. Answers false for one that was seen before.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn note_webhook(conn: &mut PgConnection, id: &str, at: DateTime<Utc>) -> Result<bool> {
+    let done =
+        sqlx::query!("insert into media_webhooks (id, received_at) values ($1, $2) on conflict do nothing", id, at)
+            .execute(conn)
+            .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Somebody is in the room. Answers whether this is news.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn set_joined(
+    conn: &mut PgConnection,
+    session_id: SessionId,
+    identity: &str,
+    at: DateTime<Utc>,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "insert into room_participants (session_id, identity, joined_at) values ($1, $2, $3)
+         on conflict (session_id, identity) do update set joined_at = $3 where room_participants.joined_at < $3",
+        session_id as _,
+        identity,
+        at
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Somebody left the room; a leave older than the last join (webhooks come out of order) changes nothing.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn set_left(
+    conn: &mut PgConnection,
+    session_id: SessionId,
+    identity: &str,
+    at: DateTime<Utc>,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "delete from room_participants where session_id = $1 and identity = $2 and joined_at <= $3",
+        session_id as _,
+        identity,
+        at
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The room is empty: everybody left.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn clear_room(conn: &mut PgConnection, session_id: SessionId) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!("delete from room_participants where session_id = $1 returning identity", session_id as _)
+        .fetch_all(conn)
+        .await?)
+}

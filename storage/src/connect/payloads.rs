@@ -1,0 +1,131 @@
+//! The data of the connect family's real-time events (connect-v2 §4.8): what stands in a frame's `data`.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::Actor;
+use super::calls::Call;
+use crate::accounts::patients::Sex;
+use crate::ids::{MessageId, SessionId, UserId};
+use crate::states::{session, video};
+
+/// The patient as others see them (connect-v2 §3, `PatientPreview`).
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PatientPreview {
+    /// The patient's id.
+    pub user_id: UserId,
+    /// Full name; null until set.
+    pub name: Option<String>,
+    /// Years.
+    pub age: Option<i32>,
+    /// As the patient said.
+    pub sex: Option<Sex>,
+    /// Two letters for an avatar.
+    pub initials: String,
+    /// Picture.
+    pub avatar_url: String,
+}
+
+/// A request as the doctor's dashboard shows it (connect-v2 39; `session_requested`).
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SessionRequest {
+    /// The session.
+    pub session_id: SessionId,
+    /// REQUESTED, unless it has changed since.
+    pub status: session::Status,
+    /// When the patient asked.
+    pub requested_at: DateTime<Utc>,
+    /// When the request lapses.
+    pub expires_at: DateTime<Utc>,
+    /// Health category.
+    pub category: Option<String>,
+    /// The patient's words.
+    pub symptoms: Vec<String>,
+    /// Who asks.
+    pub patient: PatientPreview,
+}
+
+/// A session was accepted, rejected, cancelled or has expired.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SessionChanged {
+    /// The session.
+    pub session_id: SessionId,
+    /// The new status.
+    pub status: session::Status,
+    /// The patient.
+    pub patient_id: UserId,
+    /// The doctor.
+    pub doctor_id: UserId,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// When the doctor accepted.
+    pub started_at: Option<DateTime<Utc>>,
+}
+
+/// A session is over, with the values of connect-v2 45.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SessionEnded {
+    /// The session.
+    pub session_id: SessionId,
+    /// ENDED.
+    pub status: session::Status,
+    /// When the doctor accepted.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Whole seconds between the two.
+    pub duration_seconds: Option<i32>,
+    /// `37m 7s`.
+    pub duration_display: Option<String>,
+    /// Minutes begun.
+    pub billed_minutes: Option<i32>,
+    /// Paise.
+    pub amount: Option<i64>,
+    /// Who ended it.
+    pub ended_by: Option<Actor>,
+    /// The reason given, `timeout` by the idle timer.
+    pub end_reason: Option<String>,
+}
+
+/// The state of the patient's camera permission (connect-v2 73), with who changed it in events.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct VideoPermission {
+    /// The session.
+    pub session_id: SessionId,
+    /// The state.
+    pub video_permission_state: video::State,
+    /// True exactly in VIDEO_ON.
+    pub patient_video_enabled: bool,
+    /// How many offers were made.
+    pub consent_round: i32,
+    /// Who changed it.
+    pub by: Actor,
+}
+
+/// Messages were delivered or read.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Receipt {
+    /// The messages whose state changed by this one call.
+    pub message_ids: Vec<MessageId>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A call started or ended (connect-v2 80).
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct CallChanged {
+    /// The call, in the shape of connect-v2 80.
+    #[serde(flatten)]
+    pub call: Call,
+}
+
+/// Somebody joined or left the media room, by the media server's word.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ParticipantChanged {
+    /// The session.
+    pub session_id: SessionId,
+    /// `patient-<id>` or `doctor-<id>`.
+    pub identity: String,
+    /// When the media server said so.
+    pub at: DateTime<Utc>,
+}

@@ -1,0 +1,452 @@
+//! Consultations (connect-v2 §3.7): the row, its compare-and-set transitions, and the lists made from it.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::{Actor, Party};
+use crate::error::Result;
+use crate::ids::{SessionId, UserId};
+use crate::states::{session::Status, video};
+
+/// A consultation as it stands in the database.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Its id; the media room is named after it.
+    pub id: SessionId,
+    /// Who asked.
+    pub patient_id: UserId,
+    /// Who was asked.
+    pub doctor_id: UserId,
+    /// Where it stands; see [`Session::status_at`].
+    pub status: Status,
+    /// Health category.
+    pub category: Option<String>,
+    /// The patient's words.
+    pub symptoms: Vec<String>,
+    /// Present treatment.
+    pub active_treatment: Option<String>,
+    /// History.
+    pub medical_history: Option<String>,
+    /// Paise per minute, frozen when asked for.
+    pub rate_per_minute: i32,
+    /// When asked for.
+    pub created_at: DateTime<Utc>,
+    /// When the request lapses.
+    pub expires_at: DateTime<Utc>,
+    /// When accepted.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When over.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Who ended it.
+    pub ended_by: Option<Actor>,
+    /// Why.
+    pub end_reason: Option<String>,
+    /// The doctor's note.
+    pub end_note: Option<String>,
+    /// Whole seconds.
+    pub duration_seconds: Option<i32>,
+    /// Minutes begun.
+    pub billed_minutes: Option<i32>,
+    /// Paise.
+    pub amount: Option<i64>,
+    /// The patient's camera permission.
+    pub video_state: video::State,
+    /// How many offers were made.
+    pub consent_round: i32,
+}
+
+impl Session {
+    /// The status as clients see it: a request past its time is EXPIRED even before the sweep (connect-v2 41).
+    #[must_use]
+    pub fn status_at(&self, now: DateTime<Utc>) -> Status {
+        if self.status == Status::Requested && self.expires_at <= now { Status::Expired } else { self.status }
+    }
+
+    /// The media room's name.
+    #[must_use]
+    pub fn room_name(&self) -> String {
+        room_name(self.id)
+    }
+
+    /// Which party this user is, if any.
+    #[must_use]
+    pub fn party(&self, user: UserId) -> Option<Party> {
+        if user == self.patient_id {
+            Some(Party::Client)
+        } else if user == self.doctor_id {
+            Some(Party::Doctor)
+        } else {
+            None
+        }
+    }
+
+    /// Both parties, the patient first.
+    #[must_use]
+    pub const fn parties(&self) -> [UserId; 2] {
+        [self.patient_id, self.doctor_id]
+    }
+}
+
+/// `cn-<session id>` (connect-v2 37).
+#[must_use]
+pub fn room_name(id: SessionId) -> String {
+    format!("cn-{id}")
+}
+
+/// The session a media room belongs to.
+#[must_use]
+pub fn session_of_room(room: &str) -> Option<SessionId> {
+    room.strip_prefix("cn-")?.parse().ok()
+}
+
+/// A request about to be written.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// Its id.
+    pub id: SessionId,
+    /// Who asks.
+    pub patient_id: UserId,
+    /// Who is asked.
+    pub doctor_id: UserId,
+    /// Health category.
+    pub category: Option<String>,
+    /// The patient's words.
+    pub symptoms: Vec<String>,
+    /// Present treatment.
+    pub active_treatment: Option<String>,
+    /// History.
+    pub medical_history: Option<String>,
+    /// Paise per minute.
+    pub rate_per_minute: i32,
+    /// When asked for.
+    pub created_at: DateTime<Utc>,
+    /// When the request lapses.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Writes a request.
+///
+/// # Errors
+/// Conflict `sessions_one_request` when the patient has an open request to this doctor.
+pub async fn insert(conn: &mut PgConnection, new: &NewSession) -> Result<()> {
+    sqlx::query!(
+        "insert into sessions (id, patient_id, doctor_id, status, category, symptoms, active_treatment,
+                               medical_history, rate_per_minute, created_at, expires_at, last_activity_at)
+         values ($1, $2, $3, 'REQUESTED', $4, $5, $6, $7, $8, $9, $10, $9)",
+        new.id as _,
+        new.patient_id as _,
+        new.doctor_id as _,
+        new.category,
+        &new.symptoms,
+        new.active_treatment,
+        new.medical_history,
+        new.rate_per_minute,
+        new.created_at,
+        new.expires_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Selects whole sessions with the given tail of a query.
+macro_rules! select_sessions {
+    ($tail:literal $(, $bind:expr)*) => {
+        sqlx::query_as!(
+            Session,
+            "select id, patient_id, doctor_id, status, category, symptoms, active_treatment, medical_history,
+                    rate_per_minute, created_at, expires_at, started_at, ended_at, ended_by, end_reason, end_note,
+                    duration_seconds, billed_minutes, amount, video_state, consent_round
+             from sessions " + $tail
+            $(, $bind)*
+        )
+    };
+}
+
+/// One session.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn find(conn: &mut PgConnection, id: SessionId) -> Result<Option<Session>> {
+    Ok(select_sessions!("where id = $1", id as _).fetch_optional(conn).await?)
+}
+
+/// One session, locked until the transaction ends.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn find_for_update(conn: &mut PgConnection, id: SessionId) -> Result<Option<Session>> {
+    Ok(select_sessions!("where id = $1 for update", id as _).fetch_optional(conn).await?)
+}
+
+/// The statuses of these sessions, locked against change (not against each other's readers) in id order, so that a
+/// message and the end of its session are ordered (DESIGN §3).
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn statuses_for_share(conn: &mut PgConnection, ids: &[SessionId]) -> Result<Vec<(SessionId, Status)>> {
+    let rows = sqlx::query!("select id, status from sessions where id = any($1) order by id for share", ids as _)
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.status)).collect())
+}
+
+/// The patient's ONGOING session, if any.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn find_ongoing_of_patient(conn: &mut PgConnection, patient: UserId) -> Result<Option<SessionId>> {
+    Ok(sqlx::query_scalar!("select id from sessions where patient_id = $1 and status = 'ONGOING'", patient as _)
+        .fetch_optional(conn)
+        .await?)
+}
+
+/// The patient's REQUESTED session with this doctor, expired or not, locked.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn find_request_for_update(
+    conn: &mut PgConnection,
+    patient: UserId,
+    doctor: UserId,
+) -> Result<Option<Session>> {
+    Ok(select_sessions!(
+        "where patient_id = $1 and doctor_id = $2 and status = 'REQUESTED' for update",
+        patient as _,
+        doctor as _
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// REQUESTED to ONGOING.
+///
+/// # Errors
+/// Conflict `sessions_one_ongoing` while the patient is in another ONGOING session.
+pub async fn set_accepted(conn: &mut PgConnection, id: SessionId, at: DateTime<Utc>) -> Result<bool> {
+    let done = sqlx::query!(
+        "update sessions
+         set status = 'ONGOING', started_at = $2, last_activity_at = $2, video_state = 'NOT_ALLOWED', consent_round = 0
+         where id = $1 and status = 'REQUESTED'",
+        id as _,
+        at
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// REQUESTED to REJECTED, CANCELLED or EXPIRED. Answers whether the row was still REQUESTED.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn set_closed(conn: &mut PgConnection, id: SessionId, to: Status) -> Result<bool> {
+    let done =
+        sqlx::query!("update sessions set status = $2 where id = $1 and status = 'REQUESTED'", id as _, to.as_str())
+            .execute(conn)
+            .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The values of an end (connect-v2 45).
+#[derive(Debug, Clone)]
+pub struct End {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By whom.
+    pub by: Actor,
+    /// Why.
+    pub reason: Option<String>,
+    /// The doctor's note.
+    pub note: Option<String>,
+    /// Whole seconds.
+    pub duration_seconds: i32,
+    /// Minutes begun.
+    pub billed_minutes: i32,
+    /// Paise.
+    pub amount: i64,
+}
+
+/// ONGOING to ENDED, the camera permission back to NOT_ALLOWED, the doctor's count one up.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn set_ended(conn: &mut PgConnection, id: SessionId, end: &End) -> Result<bool> {
+    let done = sqlx::query!(
+        "with ended as (
+             update sessions
+             set status = 'ENDED', ended_at = $2, ended_by = $3, end_reason = $4, end_note = $5,
+                 duration_seconds = $6, billed_minutes = $7, amount = $8, video_state = 'NOT_ALLOWED'
+             where id = $1 and status = 'ONGOING'
+             returning doctor_id
+         )
+         update doctors d set ended_count = ended_count + 1 from ended where d.id = ended.doctor_id",
+        id as _,
+        end.at,
+        end.by as _,
+        end.reason,
+        end.note,
+        end.duration_seconds,
+        end.billed_minutes,
+        end.amount
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Sets the camera permission if it is still `from`.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn set_video_state(
+    conn: &mut PgConnection,
+    id: SessionId,
+    from: video::State,
+    to: video::State,
+    consent_round: i32,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "update sessions set video_state = $3, consent_round = $4 where id = $1 and video_state = $2",
+        id as _,
+        from.as_str(),
+        to.as_str(),
+        consent_round
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Open requests of a doctor that have not expired, oldest first (connect-v2 39).
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn list_requests_for_doctor(
+    conn: &mut PgConnection,
+    doctor: UserId,
+    now: DateTime<Utc>,
+) -> Result<Vec<Session>> {
+    Ok(select_sessions!(
+        "where doctor_id = $1 and status = 'REQUESTED' and expires_at > $2 order by created_at, id",
+        doctor as _,
+        now
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Open requests and running sessions of a user, newest first (connect-v2 38).
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn list_active(conn: &mut PgConnection, user: UserId, now: DateTime<Utc>) -> Result<Vec<Session>> {
+    Ok(select_sessions!(
+        "where (patient_id = $1 or doctor_id = $1)
+           and (status = 'ONGOING' or (status = 'REQUESTED' and expires_at > $2))
+         order by created_at desc, id desc",
+        user as _,
+        now
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Up to `limit` requests past their time, locked, skipping those another node works on.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn take_expired(conn: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> Result<Vec<Session>> {
+    Ok(select_sessions!(
+        "where status = 'REQUESTED' and expires_at <= $1 order by expires_at limit $2 for update skip locked",
+        now,
+        limit
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// ONGOING sessions in which nothing happened since `quiet_since`: no message, nobody in the room, started before.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn list_idle(conn: &mut PgConnection, quiet_since: DateTime<Utc>, limit: i64) -> Result<Vec<Session>> {
+    Ok(select_sessions!(
+        "where status = 'ONGOING' and last_activity_at <= $1
+           and not exists (select from messages m where m.session_id = sessions.id and m.created_at > $1)
+           and not exists (select from room_participants p where p.session_id = sessions.id)
+         order by last_activity_at limit $2",
+        quiet_since,
+        limit
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Notes a sign of life in running sessions of these users.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn touch_of_users(conn: &mut PgConnection, users: &[UserId], at: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "update sessions set last_activity_at = $2
+         where status = 'ONGOING' and last_activity_at < $2 and (patient_id = any($1) or doctor_id = any($1))",
+        users as _,
+        at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// All REQUESTED sessions of a patient or doctor, locked (an account is switched off).
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn take_requests_of(conn: &mut PgConnection, user: UserId) -> Result<Vec<Session>> {
+    Ok(select_sessions!(
+        "where (patient_id = $1 or doctor_id = $1) and status = 'REQUESTED' order by id for update",
+        user as _
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// The running sessions of every doctor, for presence at start.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn list_ongoing_pairs(conn: &mut PgConnection) -> Result<Vec<(UserId, SessionId)>> {
+    let rows = sqlx::query!("select doctor_id, id from sessions where status = 'ONGOING'").fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|row| (row.doctor_id, row.id)).collect())
+}
+
+/// The running sessions whose patients may use their camera or have a call open: what the media reconciler checks.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn list_with_open_calls(conn: &mut PgConnection) -> Result<Vec<Session>> {
+    Ok(select_sessions!(
+        "where status = 'ONGOING'
+           and (video_state <> 'NOT_ALLOWED'
+                or exists (select from calls c where c.session_id = sessions.id and c.status = 'CONNECTED')
+                or exists (select from room_participants p where p.session_id = sessions.id))
+         order by id limit 1000"
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Patients with a requested or running session with this doctor: who hears of the doctor's presence.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn list_patients_waiting_for(conn: &mut PgConnection, doctor: UserId) -> Result<Vec<UserId>> {
+    Ok(sqlx::query_scalar!(
+        "select distinct patient_id as \"patient_id!: UserId\" from sessions
+         where doctor_id = $1 and status in ('REQUESTED', 'ONGOING')",
+        doctor as _
+    )
+    .fetch_all(conn)
+    .await?)
+}

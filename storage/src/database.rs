@@ -1,0 +1,56 @@
+//! Connecting: migrations as the owner, work as `consilium_app`, which owns nothing.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool};
+
+use crate::error::{Error, Result};
+
+/// Applies what is missing of the migrations, under Postgres' advisory lock, as the role of `options`.
+///
+/// # Errors
+/// With the refusing statement's message when a migration cannot be applied.
+pub async fn migrate(options: &PgConnectOptions) -> Result<(), sqlx::migrate::MigrateError> {
+    let mut conn = options.connect().await?;
+    crate::migrations::MIGRATOR.run(&mut conn).await?;
+    conn.close().await?;
+    Ok(())
+}
+
+/// A pool whose connections work as `consilium_app`.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the first connection cannot be made.
+pub async fn connect(options: &PgConnectOptions, max_connections: u32) -> Result<PgPool> {
+    Ok(PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(Duration::from_secs(5))
+        // The ping before each use would cost a round trip; a dead connection fails its first query and is replaced.
+        .test_before_acquire(false)
+        .after_connect(|conn, _meta| {
+            Box::pin(async move {
+                conn.execute("set role consilium_app; set synchronous_commit = on; set statement_timeout = '20s'")
+                    .await?;
+                Ok(())
+            })
+        })
+        .connect_with(options.clone())
+        .await?)
+}
+
+/// Checks what trigram search rests on: a database whose locale finds no trigrams in Hindi is no use.
+///
+/// # Errors
+/// With one line that says what is wrong with the database.
+pub async fn check(conn: &mut PgConnection) -> Result<(), String> {
+    let hindi = sqlx::query_scalar!("select show_trgm('हिन्दी') <> '{}' as \"ok!\"")
+        .fetch_one(conn)
+        .await
+        .map_err(|error| Error::from(error).to_string())?;
+    if hindi {
+        Ok(())
+    } else {
+        Err("the database's locale finds no trigrams in Hindi: create it with C.UTF-8".to_owned())
+    }
+}

@@ -1,0 +1,127 @@
+//! Durable events (realtime.md §6): their names, their data, and what they change in the hub's projection.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::connect::messages::Message;
+use crate::connect::payloads::{
+    CallChanged, ParticipantChanged, Receipt, SessionChanged, SessionEnded, SessionRequest, VideoPermission,
+};
+use crate::error::Error;
+use crate::ids::{SessionId, UserId};
+use crate::states::{session, video};
+
+/// Declares the event enum with its names and the list that the AsyncAPI document is made from.
+macro_rules! events {
+    ($($(#[$doc:meta])* $variant:ident($data:ty) = $name:literal to $recipients:literal),+ $(,)?) => {
+        /// A durable event and its data.
+        #[derive(Debug, Clone)]
+        pub enum Event { $($(#[$doc])* $variant($data)),+ }
+
+        impl Event {
+            /// The event's name on the wire.
+            #[must_use]
+            pub const fn kind(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name),+ }
+            }
+
+            /// The frame's `data`.
+            ///
+            /// # Errors
+            /// [`Error::Corrupt`] if the data cannot be written as JSON, which its types rule out.
+            pub fn data(&self) -> Result<Box<RawValue>, Error> {
+                match self { $(Self::$variant(data) => raw(data)),+ }
+            }
+        }
+
+        /// Every event: its name, who receives it, and the JSON schema of its data.
+        #[must_use]
+        pub fn catalogue(generator: &mut schemars::SchemaGenerator) -> Vec<(&'static str, &'static str, schemars::Schema)> {
+            vec![$(($name, $recipients, generator.subschema_for::<$data>())),+]
+        }
+    };
+}
+
+events! {
+    /// A patient asks for a doctor.
+    SessionRequested(SessionRequest) = "session.requested" to "doctor",
+    /// The doctor took the request.
+    SessionAccepted(SessionChanged) = "session.accepted" to "patient and doctor",
+    /// The doctor refused.
+    SessionRejected(SessionChanged) = "session.rejected" to "patient and doctor",
+    /// The patient withdrew.
+    SessionCancelled(SessionChanged) = "session.cancelled" to "patient and doctor",
+    /// Nobody answered in time.
+    SessionExpired(SessionChanged) = "session.expired" to "patient and doctor",
+    /// The consultation is over.
+    SessionEnded(SessionEnded) = "session.ended" to "patient and doctor",
+    /// A message.
+    MessageNew(Message) = "message.new" to "patient and doctor",
+    /// Messages reached a device of their receiver.
+    MessageDelivered(Receipt) = "message.delivered" to "the messages' sender",
+    /// Messages were read.
+    MessageRead(Receipt) = "message.read" to "the messages' sender",
+    /// The patient's camera permission changed.
+    VideoPermission(VideoPermission) = "video.permission" to "patient and doctor",
+    /// A call was opened.
+    CallStarted(CallChanged) = "call.started" to "patient and doctor",
+    /// A call ended.
+    CallEnded(CallChanged) = "call.ended" to "patient and doctor",
+    /// Somebody joined the media room.
+    ParticipantJoined(ParticipantChanged) = "participant.joined" to "patient and doctor",
+    /// Somebody left the media room.
+    ParticipantLeft(ParticipantChanged) = "participant.left" to "patient and doctor",
+}
+
+fn raw<T: Serialize>(data: &T) -> Result<Box<RawValue>, Error> {
+    serde_json::value::to_raw_value(data).map_err(|error| Error::Corrupt(error.to_string()))
+}
+
+/// What an event changes in the hub's picture of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct SessionPatch {
+    /// The session.
+    pub session_id: SessionId,
+    /// Its doctor, where the event says.
+    pub doctor_id: Option<UserId>,
+    /// The new status.
+    pub status: Option<session::Status>,
+    /// The new camera permission and its round.
+    pub video: Option<(video::State, i32)>,
+}
+
+impl Event {
+    /// The session the event belongs to, for the frame's `session_id`; receipts carry theirs separately.
+    #[must_use]
+    pub fn session_id(&self) -> Option<SessionId> {
+        match self {
+            Self::SessionRequested(data) => Some(data.session_id),
+            Self::SessionAccepted(data)
+            | Self::SessionRejected(data)
+            | Self::SessionCancelled(data)
+            | Self::SessionExpired(data) => Some(data.session_id),
+            Self::SessionEnded(data) => Some(data.session_id),
+            Self::MessageNew(data) => Some(data.session_id),
+            Self::VideoPermission(data) => Some(data.session_id),
+            Self::CallStarted(data) | Self::CallEnded(data) => Some(data.call.connect_session_id),
+            Self::ParticipantJoined(data) | Self::ParticipantLeft(data) => Some(data.session_id),
+            Self::MessageDelivered(_) | Self::MessageRead(_) => None,
+        }
+    }
+
+    /// What the hub must change in its picture of the session.
+    #[must_use]
+    pub fn patch(&self) -> Option<SessionPatch> {
+        let session_id = self.session_id()?;
+        let (doctor_id, status, video) = match self {
+            Self::SessionAccepted(data)
+            | Self::SessionRejected(data)
+            | Self::SessionCancelled(data)
+            | Self::SessionExpired(data) => (Some(data.doctor_id), Some(data.status), None),
+            Self::SessionEnded(data) => (None, Some(data.status), None),
+            Self::VideoPermission(data) => (None, None, Some((data.video_permission_state, data.consent_round))),
+            _ => return None,
+        };
+        Some(SessionPatch { session_id, doctor_id, status, video })
+    }
+}

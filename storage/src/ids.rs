@@ -1,0 +1,64 @@
+//! Typed ids: a UUID of one kind is never mistaken for another.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Declares a newtype over [`Uuid`] that is the same UUID on the wire and in Postgres.
+macro_rules! typed_id {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash,
+            Serialize, Deserialize, sqlx::Type, schemars::JsonSchema,
+        )]
+        #[serde(transparent)]
+        #[schemars(transparent)]
+        #[sqlx(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// A new id, ordered by time (UUIDv7), so that index pages fill from one side.
+            #[must_use]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::parse_str(text).map(Self)
+            }
+        }
+    )+};
+}
+
+typed_id! {
+    /// An account: a patient, doctor, admin or member; also the owner of an inbox.
+    UserId,
+    /// One sign-in on one device: the `sid` of its access tokens.
+    LoginId,
+    /// A consultation.
+    SessionId,
+    /// A chat message.
+    MessageId,
+    /// A call inside a consultation.
+    CallId,
+    /// A durable event that is not a message.
+    EventId,
+    /// A health category.
+    CategoryId,
+}
