@@ -27,11 +27,7 @@ impl Account {
         let setpriv = tokio::task::spawn_blocking(usable_setpriv);
         let own = rustix::process::geteuid();
         let mut account = if own.is_root() {
-            tokio::task::spawn_blocking(unprivileged)
-                .await
-                .ok()
-                .flatten()
-                .ok_or(Error::NoAccount)?
+            tokio::task::spawn_blocking(unprivileged).await.ok().flatten().ok_or(Error::NoAccount)?
         } else {
             Self {
                 name: "this user".to_owned(),
@@ -83,11 +79,7 @@ impl Account {
 
     /// Whether this account can get to what lies in `dir`; what does not exist yet will be ours to make.
     pub(super) fn reaches(&self, dir: &Path) -> bool {
-        !self.step_down
-            || dir
-                .ancestors()
-                .filter_map(|dir| dir.metadata().ok())
-                .all(|dir| self.may_enter(&dir))
+        !self.step_down || dir.ancestors().filter_map(|dir| dir.metadata().ok()).all(|dir| self.may_enter(&dir))
     }
 
     fn may_enter(&self, dir: &Metadata) -> bool {
@@ -104,11 +96,7 @@ impl Account {
 
 /// The locale of cluster and processes: never plain C, with which pg_trgm finds nothing in Hindi.
 pub(super) fn locale() -> &'static str {
-    if cfg!(target_os = "macos") {
-        "en_US.UTF-8"
-    } else {
-        "C.UTF-8"
-    }
+    if cfg!(target_os = "macos") { "en_US.UTF-8" } else { "C.UTF-8" }
 }
 
 fn unprivileged() -> Option<Account> {

@@ -9,11 +9,8 @@ use super::Error;
 /// Older ones lack what the migrations use.
 const OLDEST: u32 = 14;
 
-const HINT: &str = if cfg!(target_os = "macos") {
-    "brew install postgresql@17"
-} else {
-    "apt-get install postgresql, or make run"
-};
+const HINT: &str =
+    if cfg!(target_os = "macos") { "brew install postgresql@17" } else { "apt-get install postgresql, or make run" };
 
 /// Where versions lie side by side: what stands before and after the version.
 const SIDE_BY_SIDE: [(&str, &str, &str); 5] = [
@@ -39,25 +36,18 @@ pub(super) async fn find(made_by: Option<(PathBuf, u32)>) -> Result<Installed, E
         .unwrap_or(Err(Error::NotInstalled { hint: HINT }))
 }
 
-fn choose(
-    candidates: impl Iterator<Item = Installed>,
-    made_by: Option<(PathBuf, u32)>,
-) -> Result<Installed, Error> {
+fn choose(candidates: impl Iterator<Item = Installed>, made_by: Option<(PathBuf, u32)>) -> Result<Installed, Error> {
     let mut majors = Vec::new();
     for installed in candidates {
         match &made_by {
-            Some((_, major)) if installed.major != *major => {
-                majors.push(installed.major.to_string())
-            }
+            Some((_, major)) if installed.major != *major => majors.push(installed.major.to_string()),
             _ => return Ok(installed),
         }
     }
     match made_by {
-        Some((dir, made_by)) if !majors.is_empty() => Err(Error::Version {
-            dir: dir.display().to_string(),
-            made_by,
-            installed: majors.join(", "),
-        }),
+        Some((dir, made_by)) if !majors.is_empty() => {
+            Err(Error::Version { dir: dir.display().to_string(), made_by, installed: majors.join(", ") })
+        }
         _ => Err(Error::NotInstalled { hint: HINT }),
     }
 }
@@ -69,11 +59,7 @@ fn candidates() -> impl Iterator<Item = Installed> {
         .and_then(|initdb| initdb.parent().map(Path::to_path_buf));
     on_path
         .into_iter()
-        .chain(
-            SIDE_BY_SIDE
-                .into_iter()
-                .flat_map(|(base, prefix, bin)| versions(base, prefix, bin)),
-        )
+        .chain(SIDE_BY_SIDE.into_iter().flat_map(|(base, prefix, bin)| versions(base, prefix, bin)))
         .filter_map(|dir| inspect(&dir))
         .filter(|installed| installed.major >= OLDEST)
 }
@@ -101,11 +87,7 @@ fn inspect(dir: &Path) -> Option<Installed> {
     }
     let output = Command::new(&postgres).arg("--version").output().ok()?;
     let major = major(&String::from_utf8(output.stdout).ok()?)?;
-    Some(Installed {
-        major,
-        initdb,
-        postgres,
-    })
+    Some(Installed { major, initdb, postgres })
 }
 
 /// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` and `postgres (PostgreSQL) 19beta1`.
@@ -118,9 +100,7 @@ fn major(version: &str) -> Option<u32> {
 /// The first program of that name on PATH.
 pub(super) fn on_path(program: &OsStr) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|program| program.is_file())
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|program| program.is_file())
 }
 
 #[cfg(test)]
@@ -129,19 +109,12 @@ mod tests {
     use super::*;
 
     fn installed(major: u32) -> Installed {
-        Installed {
-            major,
-            initdb: PathBuf::new(),
-            postgres: PathBuf::new(),
-        }
+        Installed { major, initdb: PathBuf::new(), postgres: PathBuf::new() }
     }
 
     #[test]
     fn versions_are_read_from_what_postgres_says() {
-        assert_eq!(
-            major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"),
-            Some(15)
-        );
+        assert_eq!(major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), Some(15));
         assert_eq!(major("postgres (PostgreSQL) 19beta1\n"), Some(19));
         assert_eq!(major("something else"), None);
     }
@@ -153,10 +126,7 @@ mod tests {
         let made_by = |major| Some((PathBuf::from("/d/postgres"), major));
         assert_eq!(choose(both(), made_by(15)).unwrap().major, 15);
         let refused = choose(both(), made_by(14)).unwrap_err().to_string();
-        assert!(
-            refused.contains("made by PostgreSQL 14, installed is 17, 15"),
-            "{refused}"
-        );
+        assert!(refused.contains("made by PostgreSQL 14, installed is 17, 15"), "{refused}");
     }
 
     #[test]

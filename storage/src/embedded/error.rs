@@ -25,14 +25,10 @@ pub enum Error {
         installed: String,
     },
     /// Another process of ours holds the data dir.
-    #[error(
-        "{0} is in use by another server: choose another --data-dir, or share its database with --database-url"
-    )]
+    #[error("{0} is in use by another server: choose another --data-dir, or share its database with --database-url")]
     InUse(PathBuf),
     /// As root, the files belong to an unprivileged user who must be able to get at them.
-    #[error(
-        "user {user} cannot reach {dir} (Postgres does not run as root): choose a --data-dir under /var/lib"
-    )]
+    #[error("user {user} cannot reach {dir} (Postgres does not run as root): choose a --data-dir under /var/lib")]
     Unreachable {
         /// The directory that was asked for.
         dir: PathBuf,

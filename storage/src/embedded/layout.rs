@@ -30,36 +30,21 @@ pub(super) struct Layout {
 impl Layout {
     /// Makes the directories and gives them to the account.
     pub(super) fn prepare(data_dir: &Path, account: &Account) -> Result<Self, Error> {
-        let data_dir = std::path::absolute(data_dir)
-            .map_err(Error::io(format!("finding {}", data_dir.display())))?;
+        let data_dir = std::path::absolute(data_dir).map_err(Error::io(format!("finding {}", data_dir.display())))?;
         if !account.reaches(&data_dir) {
-            return Err(Error::Unreachable {
-                dir: data_dir,
-                user: account.name.clone(),
-            });
+            return Err(Error::Unreachable { dir: data_dir, user: account.name.clone() });
         }
-        std::fs::create_dir_all(&data_dir)
-            .map_err(Error::io(format!("making {}", data_dir.display())))?;
-        let data_dir = data_dir
-            .canonicalize()
-            .map_err(Error::io(format!("finding {}", data_dir.display())))?;
+        std::fs::create_dir_all(&data_dir).map_err(Error::io(format!("making {}", data_dir.display())))?;
+        let data_dir = data_dir.canonicalize().map_err(Error::io(format!("finding {}", data_dir.display())))?;
         // Again: what a link points to, or a strict umask made, may be out of reach.
         if !account.reaches(&data_dir) {
-            return Err(Error::Unreachable {
-                dir: data_dir,
-                user: account.name.clone(),
-            });
+            return Err(Error::Unreachable { dir: data_dir, user: account.name.clone() });
         }
         let root = data_dir.join("postgres");
         private_dir(&root, account)?;
         let socket_dir = socket_dir(&root, account);
         private_dir(&socket_dir, account)?;
-        Ok(Self {
-            cluster: root.join("cluster"),
-            log: root.join("postgres.log"),
-            socket_dir,
-            root,
-        })
+        Ok(Self { cluster: root.join("cluster"), log: root.join("postgres.log"), socket_dir, root })
     }
 
     /// Takes the data dir for this process. The system lets go of the lock when the process ends,
@@ -67,19 +52,12 @@ impl Layout {
     pub(super) fn lock(&self) -> Result<File, Error> {
         let path = self.root.join("lock");
         let what = || format!("locking {}", path.display());
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(Error::io(what()))?;
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(Error::io(what()))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(Error::InUse(self.root.clone())),
-            Err(TryLockError::Error(source)) => Err(Error::Io {
-                what: what(),
-                source,
-            }),
+            Err(TryLockError::Error(source)) => Err(Error::Io { what: what(), source }),
         }
     }
 
@@ -145,9 +123,7 @@ fn socket_dir(root: &Path, account: &Account) -> PathBuf {
 fn fits(dir: &Path) -> bool {
     dir.to_str().is_some_and(|dir| {
         dir.len() <= LONGEST_SOCKET_DIR
-            && dir
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte))
+            && dir.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte))
     })
 }
 
@@ -162,8 +138,7 @@ fn private_dir(dir: &Path, account: &Account) -> Result<(), Error> {
                 return Err(Error::Foreign(dir.to_path_buf()));
             }
             account.own(dir)?;
-            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
-                .map_err(Error::io(what()))
+            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(Error::io(what()))
         }
         Err(error) => Err(Error::io(what())(error)),
     }
@@ -196,16 +171,12 @@ pub struct DataDir {
 /// When there is no user to run Postgres as, or no current directory.
 pub async fn default_data_dir(wanted: &Path) -> Result<DataDir, Error> {
     let account = Account::find().await?;
-    let path =
-        std::path::absolute(wanted).map_err(Error::io(format!("finding {}", wanted.display())))?;
+    let path = std::path::absolute(wanted).map_err(Error::io(format!("finding {}", wanted.display())))?;
     if account.reaches(&path) {
         return Ok(DataDir { path, moved: false });
     }
     let here = std::env::current_dir().map_err(Error::io("finding the current directory"))?;
-    Ok(DataDir {
-        path: Path::new("/var/lib/consilium").join(short_hash(&here)),
-        moved: true,
-    })
+    Ok(DataDir { path: Path::new("/var/lib/consilium").join(short_hash(&here)), moved: true })
 }
 
 #[cfg(test)]
@@ -217,9 +188,6 @@ mod tests {
         assert!(fits(Path::new("/home/user/consilium/data/postgres/run")));
         assert!(!fits(Path::new("/home/a user/data/postgres/run")));
         assert!(!fits(Path::new("/home/a,b/data/postgres/run")));
-        assert!(!fits(&PathBuf::from(format!(
-            "/{}",
-            "a".repeat(LONGEST_SOCKET_DIR)
-        ))));
+        assert!(!fits(&PathBuf::from(format!("/{}", "a".repeat(LONGEST_SOCKET_DIR)))));
     }
 }

@@ -1,10 +1,10 @@
 //! The private Postgres: a cluster under the data dir, made, started, watched and stopped by the server
 //! itself, from installed binaries (running.md `--data-dir`, DESIGN §6).
 //!
-//! - [`binaries`] finds the programs, [`account`] the user they run as (Postgres refuses root).
-//! - [`layout`] decides where files and the socket lie, [`pidfile`] tells a living cluster from a stale file.
-//! - [`supervisor`] owns the process: it dies with this one, and comes back when it dies alone.
-//! - [`setup`] makes the roles and the database once it answers.
+//! - `binaries` finds the programs, `account` the user they run as (Postgres refuses root).
+//! - `layout` decides where files and the socket lie, `pidfile` tells a living cluster from a stale file.
+//! - `supervisor` owns the process: it dies with this one, and comes back when it dies alone.
+//! - `setup` makes the roles and the database once it answers.
 
 mod account;
 mod binaries;
@@ -25,7 +25,6 @@ use sqlx::{Connection, PgConnection};
 
 pub use error::Error;
 pub use layout::{DataDir, default_data_dir};
-pub use setup::trigrams_work;
 
 use account::Account;
 use layout::Layout;
@@ -75,12 +74,7 @@ impl Options {
     /// What a test wants: nothing outlives it, so nothing waits for the disk.
     #[must_use]
     pub fn for_tests(data_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            fsync: false,
-            max_connections: 300,
-            shared_buffers_mb: 128,
-            ..Self::new(data_dir)
-        }
+        Self { fsync: false, max_connections: 300, shared_buffers_mb: 128, ..Self::new(data_dir) }
     }
 }
 
@@ -114,11 +108,7 @@ pub async fn start(options: &Options) -> Result<Cluster, Error> {
     };
     let launch = Launch::new(&installed, &layout, account, options);
     let supervisor = Supervisor::start(launch, adopted.map(|found| found.pid));
-    let cluster = Cluster {
-        socket,
-        supervisor,
-        _lock: lock,
-    };
+    let cluster = Cluster { socket, supervisor, _lock: lock };
     let mut superuser = cluster.await_ready(&layout, deadline).await?;
     setup::roles_and_database(&mut superuser, &cluster).await?;
     superuser.close().await.ok();
@@ -133,10 +123,7 @@ async fn await_predecessor(layout: &Layout, deadline: Instant) -> Result<Option<
             pidfile::heal(&layout.cluster, &layout.socket_dir);
             return Ok(None);
         };
-        if PgConnection::connect_with(&options_for(&found.socket_dir, "postgres", "postgres"))
-            .await
-            .is_ok()
-        {
+        if PgConnection::connect_with(&options_for(&found.socket_dir, "postgres", "postgres")).await.is_ok() {
             tracing::info!(postgres.pid = %found.pid, "adopted the private postgres that was still running");
             return Ok(Some(found));
         }
@@ -179,10 +166,7 @@ impl Cluster {
     /// The address of another database in this cluster.
     #[must_use]
     pub fn url_of(&self, database: &str) -> String {
-        format!(
-            "postgres://{OWNER}@localhost/{database}?host={}",
-            self.socket.display()
-        )
+        format!("postgres://{OWNER}@localhost/{database}?host={}", self.socket.display())
     }
 
     /// The directory of the socket.
@@ -200,9 +184,7 @@ impl Cluster {
     /// The process id of the postmaster, `None` while it is down.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.supervisor
-            .pid()
-            .and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
+        self.supervisor.pid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
     }
 
     /// Stops Postgres (SIGINT: connections end, nothing committed is lost) and waits for its end.
@@ -225,10 +207,7 @@ impl Cluster {
                 let reason = layout.log_reason();
                 // Workers of a killed postmaster need a moment to notice; the supervisor tries again.
                 if !reason.contains("still in use") {
-                    return Err(Error::Exited {
-                        reason,
-                        log: layout.log.clone(),
-                    });
+                    return Err(Error::Exited { reason, log: layout.log.clone() });
                 }
             }
             if Instant::now() > deadline {

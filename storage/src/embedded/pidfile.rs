@@ -22,10 +22,7 @@ pub(super) fn living(cluster: &Path) -> Option<Found> {
 /// Lines: pid, data directory, start time, port, socket directory, ...
 fn parse(text: &str) -> Option<Found> {
     let socket_dir = PathBuf::from(text.lines().nth(4).unwrap_or_default().trim());
-    Some(Found {
-        pid: pid_in(text)?,
-        socket_dir,
-    })
+    Some(Found { pid: pid_in(text)?, socket_dir })
 }
 
 /// Negative where a single-user Postgres was at work; nothing of ours starts one.
@@ -46,11 +43,7 @@ pub(super) fn heal(cluster: &Path, socket_dir: &Path) {
         return;
     }
     tracing::warn!("removed a stale postmaster.pid of the private postgres");
-    for stale in [
-        file,
-        socket_dir.join(".s.PGSQL.5432"),
-        socket_dir.join(".s.PGSQL.5432.lock"),
-    ] {
+    for stale in [file, socket_dir.join(".s.PGSQL.5432"), socket_dir.join(".s.PGSQL.5432.lock")] {
         if let Err(error) = std::fs::remove_file(&stale)
             && error.kind() != std::io::ErrorKind::NotFound
         {
@@ -61,10 +54,7 @@ pub(super) fn heal(cluster: &Path, socket_dir: &Path) {
 
 /// Whether a process has this id, whosever it is.
 fn exists(pid: Pid) -> bool {
-    !matches!(
-        rustix::process::test_kill_process(pid),
-        Err(rustix::io::Errno::SRCH)
-    )
+    !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
 }
 
 /// Whether this process is a postmaster of that cluster, and not one that ended unnoticed or a
@@ -83,9 +73,7 @@ pub(super) fn is_postmaster(pid: Pid, cluster: &Path) -> bool {
     };
     let alive = !rest.trim_start().starts_with(['Z', 'X']);
     // Between fork and exec it is still called setpriv or ourselves, but then it has written no file.
-    alive
-        && start.ends_with("(postgres")
-        && std::fs::read_link(proc.join("cwd")).map_or(true, |cwd| cwd == cluster)
+    alive && start.ends_with("(postgres") && std::fs::read_link(proc.join("cwd")).map_or(true, |cwd| cwd == cluster)
 }
 
 /// Systems without /proc.
@@ -106,8 +94,7 @@ mod tests {
 
     #[test]
     fn the_file_names_process_and_socket() {
-        let text =
-            "4242\n/d/postgres/cluster\n1790000000\n5432\n/d/postgres/run\n\n  123 0\nready   \n";
+        let text = "4242\n/d/postgres/cluster\n1790000000\n5432\n/d/postgres/run\n\n  123 0\nready   \n";
         let found = parse(text).unwrap();
         assert_eq!(found.pid.as_raw_nonzero().get(), 4242);
         assert_eq!(found.socket_dir, Path::new("/d/postgres/run"));

@@ -12,11 +12,7 @@ use super::layout::Layout;
 use super::{Cluster, DATABASE, Error, OWNER, WORKER};
 
 /// Makes the cluster in a draft directory and renames it when it is complete.
-pub(super) async fn initdb(
-    installed: &Installed,
-    layout: &Layout,
-    account: &Account,
-) -> Result<(), Error> {
+pub(super) async fn initdb(installed: &Installed, layout: &Layout, account: &Account) -> Result<(), Error> {
     let draft = layout.draft();
     if draft.exists() {
         fs::remove_dir_all(&draft).map_err(Error::io(format!("removing {}", draft.display())))?;
@@ -34,8 +30,7 @@ pub(super) async fn initdb(
     if !output.status.success() {
         return Err(Error::Initdb(last_line(&output)));
     }
-    fs::rename(&draft, &layout.cluster)
-        .map_err(Error::io(format!("making {}", layout.cluster.display())))
+    fs::rename(&draft, &layout.cluster).map_err(Error::io(format!("making {}", layout.cluster.display())))
 }
 
 async fn run(mut command: Command) -> Result<Output, Error> {
@@ -54,15 +49,11 @@ fn last_line(output: &Output) -> String {
 
 /// Only the superuser makes roles and the database; everything else is the owner's. The database comes
 /// last: where it exists, the rest does.
-pub(super) async fn roles_and_database(
-    superuser: &mut PgConnection,
-    cluster: &Cluster,
-) -> Result<(), Error> {
-    let complete: bool =
-        sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
-            .bind(DATABASE)
-            .fetch_one(&mut *superuser)
-            .await?;
+pub(super) async fn roles_and_database(superuser: &mut PgConnection, cluster: &Cluster) -> Result<(), Error> {
+    let complete: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+        .bind(DATABASE)
+        .fetch_one(&mut *superuser)
+        .await?;
     if complete {
         return Ok(());
     }
@@ -77,36 +68,18 @@ pub(super) async fn roles_and_database(
     template.close().await?;
     for role in [format!("{OWNER} login"), format!("{WORKER} nologin")] {
         let name = role.split(' ').next();
-        let exists: bool =
-            sqlx::query_scalar("select exists (select from pg_roles where rolname = $1)")
-                .bind(name)
-                .fetch_one(&mut *superuser)
-                .await?;
+        let exists: bool = sqlx::query_scalar("select exists (select from pg_roles where rolname = $1)")
+            .bind(name)
+            .fetch_one(&mut *superuser)
+            .await?;
         if !exists {
             let create = format!("create role {role} nosuperuser nocreatedb nocreaterole");
-            sqlx::raw_sql(AssertSqlSafe(create))
-                .execute(&mut *superuser)
-                .await?;
+            sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *superuser).await?;
         }
     }
     let grant = format!("grant {WORKER} to {OWNER}");
-    sqlx::raw_sql(AssertSqlSafe(grant))
-        .execute(&mut *superuser)
-        .await?;
+    sqlx::raw_sql(AssertSqlSafe(grant)).execute(&mut *superuser).await?;
     let create = format!("create database {DATABASE} owner {OWNER}");
-    sqlx::raw_sql(AssertSqlSafe(create))
-        .execute(&mut *superuser)
-        .await?;
+    sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *superuser).await?;
     Ok(())
-}
-
-/// Whether trigram search works for every script in this database: with the locale `C` it finds nothing
-/// outside ASCII. Databases that are not ours are asked at start.
-///
-/// # Errors
-/// When the database does not answer, or has no `pg_trgm`.
-pub async fn trigrams_work(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    sqlx::query_scalar("select show_trgm('हिन्दी') <> '{}'")
-        .fetch_one(connection)
-        .await
 }

@@ -45,12 +45,7 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    pub(super) fn new(
-        installed: &Installed,
-        layout: &Layout,
-        account: Account,
-        options: &Options,
-    ) -> Self {
+    pub(super) fn new(installed: &Installed, layout: &Layout, account: Account, options: &Options) -> Self {
         let mut arguments: Vec<OsString> = vec!["-D".into(), layout.cluster.clone().into()];
         let mut set = |setting: &str, value: OsString| {
             let mut argument = OsString::from(format!("{setting}="));
@@ -58,14 +53,8 @@ impl Launch {
             arguments.extend(["-c".into(), argument]);
         };
         set("unix_socket_directories", layout.socket_dir.clone().into());
-        set(
-            "max_connections",
-            options.max_connections.to_string().into(),
-        );
-        set(
-            "shared_buffers",
-            format!("{}MB", options.shared_buffers_mb).into(),
-        );
+        set("max_connections", options.max_connections.to_string().into());
+        set("shared_buffers", format!("{}MB", options.shared_buffers_mb).into());
         for (setting, value) in settings(options.fsync) {
             set(setting, value.into());
         }
@@ -85,12 +74,7 @@ impl Launch {
         pidfile::heal(&self.cluster, &self.socket_dir);
         let log = self.open_log()?;
         let mut command: Command = self.account.command(&self.postgres, self.tied);
-        command
-            .args(&self.arguments)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
+        command.args(&self.arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
     }
 
     fn open_log(&self) -> io::Result<File> {
@@ -148,12 +132,10 @@ impl Supervisor {
         let handle = Arc::new(Handle::default());
         handle.state().pid = adopted;
         let shared = Arc::clone(&handle);
-        let thread = thread::Builder::new()
-            .name("private-postgres".to_owned())
-            .spawn(move || {
-                shared.watch(&launch, adopted);
-                shared.update(|state| state.ended = true);
-            });
+        let thread = thread::Builder::new().name("private-postgres".to_owned()).spawn(move || {
+            shared.watch(&launch, adopted);
+            shared.update(|state| state.ended = true);
+        });
         if let Err(error) = thread {
             tracing::error!(%error, "no thread for the private postgres");
             handle.update(|state| {

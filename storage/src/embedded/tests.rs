@@ -1,11 +1,5 @@
 //! Real clusters, started, killed, left behind and adopted.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -23,26 +17,17 @@ const HELPER: &str = "CONSILIUM_TEST_HELPER_DIR";
 const UNTIED: &str = "CONSILIUM_TEST_HELPER_UNTIED";
 
 fn options(scratch: &Scratch) -> Options {
-    Options {
-        max_connections: 20,
-        shared_buffers_mb: 16,
-        ..Options::for_tests(scratch.path().join("data"))
-    }
+    Options { max_connections: 20, shared_buffers_mb: 16, ..Options::for_tests(scratch.path().join("data")) }
 }
 
 async fn execute(cluster: &Cluster, sql: &'static str) -> sqlx::Result<()> {
     let mut connection = PgConnection::connect_with(&cluster.connect_options(DATABASE)).await?;
-    sqlx::raw_sql(sql)
-        .execute(&mut connection)
-        .await
-        .map(|_| ())
+    sqlx::raw_sql(sql).execute(&mut connection).await.map(|_| ())
 }
 
 async fn count(cluster: &Cluster) -> sqlx::Result<i64> {
     let mut connection = PgConnection::connect_with(&cluster.connect_options(DATABASE)).await?;
-    sqlx::query_scalar("select count(*) from kept")
-        .fetch_one(&mut connection)
-        .await
+    sqlx::query_scalar("select count(*) from kept").fetch_one(&mut connection).await
 }
 
 /// Waits for a condition, with a deadline.
@@ -64,12 +49,7 @@ async fn starts_stops_and_keeps_what_was_committed() {
     let scratch = Scratch::new("keeps").unwrap();
     let options = options(&scratch);
     let cluster = start(&options).await.unwrap();
-    execute(
-        &cluster,
-        "create table kept (id int); insert into kept values (1)",
-    )
-    .await
-    .unwrap();
+    execute(&cluster, "create table kept (id int); insert into kept values (1)").await.unwrap();
     let mut owner = PgConnection::connect(&cluster.url()).await.unwrap();
     let (superuser, trigrams): (bool, bool) = sqlx::query_as(
         "select rolsuper or rolcreaterole or rolcreatedb,
@@ -80,15 +60,12 @@ async fn starts_stops_and_keeps_what_was_committed() {
     .await
     .unwrap();
     assert!(!superuser && trigrams);
-    assert!(trigrams_work(&mut owner).await.unwrap());
+    crate::database::check(&mut owner).await.unwrap();
     execute(&cluster, "set role consilium_app").await.unwrap();
 
     let pid = pid_of(&cluster);
     cluster.stop().await;
-    assert!(
-        rustix::process::test_kill_process(pid).is_err(),
-        "it is gone"
-    );
+    assert!(rustix::process::test_kill_process(pid).is_err(), "it is gone");
     // A server that was killed while it made its first cluster.
     fs::create_dir(options.data_dir.join("postgres/cluster.new")).unwrap();
     let cluster = start(&options).await.unwrap();
@@ -100,19 +77,12 @@ async fn starts_stops_and_keeps_what_was_committed() {
 async fn a_killed_postgres_comes_back() {
     let scratch = Scratch::new("respawn").unwrap();
     let cluster = start(&options(&scratch)).await.unwrap();
-    execute(&cluster, "create table kept (id int)")
-        .await
-        .unwrap();
+    execute(&cluster, "create table kept (id int)").await.unwrap();
     for round in 1..=2 {
-        execute(&cluster, "insert into kept values (1)")
-            .await
-            .unwrap();
+        execute(&cluster, "insert into kept values (1)").await.unwrap();
         let pid = pid_of(&cluster);
         kill_process(pid, Signal::KILL).unwrap();
-        until("another process", async || {
-            cluster.pid().is_some_and(|new| new != pid_number(pid))
-        })
-        .await;
+        until("another process", async || cluster.pid().is_some_and(|new| new != pid_number(pid))).await;
         until("its answer", async || count(&cluster).await.is_ok()).await;
         assert_eq!(count(&cluster).await.unwrap(), round);
     }
@@ -134,11 +104,7 @@ async fn a_stale_pid_file_does_not_block() {
     let (_, rest) = text.split_once('\n').unwrap();
     cluster.stop().await;
     // The id of a living stranger, of nobody, and a file that was cut off.
-    for stale in [
-        format!("{}\n{rest}", std::process::id()),
-        format!("4194000\n{rest}"),
-        String::new(),
-    ] {
+    for stale in [format!("{}\n{rest}", std::process::id()), format!("4194000\n{rest}"), String::new()] {
         fs::write(&file, stale).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
         start(&options).await.unwrap().stop().await;
@@ -161,14 +127,7 @@ async fn a_long_path_gets_a_short_socket() {
     let mut options = options(&scratch);
     options.data_dir = scratch.path().join("with a space").join("x".repeat(90));
     let cluster = start(&options).await.unwrap();
-    assert!(
-        fs::symlink_metadata(cluster.socket_dir())
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o077
-            == 0
-    );
+    assert!(fs::symlink_metadata(cluster.socket_dir()).unwrap().permissions().mode() & 0o077 == 0);
     let socket = cluster.socket_dir().to_owned();
     execute(&cluster, "select 1").await.unwrap();
     PgConnection::connect(&cluster.url()).await.unwrap();
@@ -188,10 +147,7 @@ async fn failures_are_early_single_lines() {
     fs::write(&config, "no_such_setting = 1\n").unwrap();
     let started = Instant::now();
     let refused = start(&options).await.unwrap_err();
-    assert!(
-        matches!(refused, Error::Exited { .. }) && !refused.to_string().contains('\n'),
-        "{refused}"
-    );
+    assert!(matches!(refused, Error::Exited { .. }) && !refused.to_string().contains('\n'), "{refused}");
     assert!(started.elapsed() < Duration::from_secs(10));
     fs::write(&config, old_config).unwrap();
 
@@ -220,13 +176,7 @@ async fn root_is_told_where_postgres_cannot_reach() {
 
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o711)).unwrap();
     let there = default_data_dir(&wanted).await.unwrap();
-    assert_eq!(
-        there,
-        DataDir {
-            path: wanted,
-            moved: false
-        }
-    );
+    assert_eq!(there, DataDir { path: wanted, moved: false });
 }
 
 /// Not a test of its own: the server that others kill.
@@ -242,12 +192,8 @@ async fn helper_process() {
         ..Options::for_tests(dir)
     };
     let cluster = start(&options).await.unwrap();
-    execute(&cluster, "create table if not exists kept (id int)")
-        .await
-        .unwrap();
-    execute(&cluster, "insert into kept values (1)")
-        .await
-        .unwrap();
+    execute(&cluster, "create table if not exists kept (id int)").await.unwrap();
+    execute(&cluster, "insert into kept values (1)").await.unwrap();
     println!("\nready {}", cluster.pid().unwrap());
     std::future::pending::<()>().await;
 }
@@ -267,9 +213,7 @@ fn helper(options: &Options, untied: bool, user: Option<u32>) -> (Child, u32) {
         command.uid(user).gid(user);
     }
     let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let ready = lines.find_map(|line| line.strip_prefix("ready ").map(str::to_owned));
     let pid = ready.expect("the helper is ready").parse().unwrap();
     (child, pid)
@@ -288,15 +232,9 @@ async fn a_killed_server_leaves_nothing_that_blocks_the_next() {
         let (child, pid) = helper(&options, false, None);
         kill(child);
         let cluster = start(&options).await.unwrap();
-        until("rows", async || {
-            count(&cluster).await.is_ok_and(|count| count == rows)
-        })
-        .await;
+        until("rows", async || count(&cluster).await.is_ok_and(|count| count == rows)).await;
         if cfg!(target_os = "linux") {
-            until("a process of its own", async || {
-                cluster.pid().is_some_and(|new| new != pid)
-            })
-            .await;
+            until("a process of its own", async || cluster.pid().is_some_and(|new| new != pid)).await;
         }
         cluster.stop().await;
     }
@@ -313,10 +251,7 @@ async fn a_postgres_that_still_runs_is_adopted() {
     assert_eq!(count(&cluster).await.unwrap(), 1);
     // It is looked after like one of our own.
     kill_process(pid_of(&cluster), Signal::KILL).unwrap();
-    until("another process", async || {
-        cluster.pid().is_some_and(|new| new != pid)
-    })
-    .await;
+    until("another process", async || cluster.pid().is_some_and(|new| new != pid)).await;
     until("its answer", async || count(&cluster).await.is_ok()).await;
     cluster.stop().await;
 
@@ -334,10 +269,7 @@ async fn a_postgres_that_still_runs_is_adopted() {
 async fn an_ordinary_user_can_start_it() {
     let exe = std::env::current_exe().unwrap();
     let nobody = 65_534;
-    let open = exe.ancestors().all(|path| {
-        path.metadata()
-            .is_ok_and(|path| path.permissions().mode() & 0o001 != 0)
-    });
+    let open = exe.ancestors().all(|path| path.metadata().is_ok_and(|path| path.permissions().mode() & 0o001 != 0));
     if !rustix::process::geteuid().is_root() || !open {
         return;
     }

@@ -3,11 +3,8 @@
 //!
 //! The cluster belongs to a thread of its own, because every `#[tokio::test]` brings and ends its own runtime.
 //! Test binaries may run one after the other or at once: each has its own cluster in its own directory. It ends
-//! with the process, however that ends, and its directory with it ([`scratch`]).
-#![allow(
-    clippy::panic,
-    reason = "a test without its database has nothing to go on with"
-)]
+//! with the process, however that ends, and its directory with it ([`Scratch`]).
+#![allow(clippy::panic, reason = "a test without its database has nothing to go on with")]
 
 mod scratch;
 
@@ -19,7 +16,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::embedded::{self, Cluster, OWNER, Options};
-use crate::migrations::{self, MIGRATOR};
+use crate::{database, migrations};
 
 pub use scratch::Scratch;
 
@@ -72,17 +69,13 @@ pub async fn database() -> TestDb {
 
 fn start_thread() -> mpsc::Sender<Request> {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let thread = std::thread::Builder::new()
-        .name("test-cluster".to_owned())
-        .spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            match runtime {
-                Ok(runtime) => runtime.block_on(serve(receiver)),
-                Err(error) => panic!("no runtime for the test cluster: {error}"),
-            }
-        });
+    let thread = std::thread::Builder::new().name("test-cluster".to_owned()).spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(serve(receiver)),
+            Err(error) => panic!("no runtime for the test cluster: {error}"),
+        }
+    });
     if let Err(error) = thread {
         panic!("no thread for the test cluster: {error}");
     }
@@ -119,9 +112,7 @@ async fn serve(mut requests: mpsc::Receiver<Request>) {
 impl Workshop {
     async fn open() -> Result<Self, String> {
         let files = Scratch::new("cluster").map_err(|error| error.to_string())?;
-        let cluster = embedded::start(&Options::for_tests(files.path()))
-            .await
-            .map_err(|error| error.to_string())?;
+        let cluster = embedded::start(&Options::for_tests(files.path())).await.map_err(|error| error.to_string())?;
         let mut workshop = Self {
             superuser: PgConnection::connect_with(&cluster.superuser_options("postgres"))
                 .await
@@ -130,56 +121,31 @@ impl Workshop {
             template: format!("template_{}", migrations::fingerprint()),
             _files: files,
         };
-        workshop
-            .migrate_template()
-            .await
-            .map_err(|error| format!("migrating: {error}"))?;
+        workshop.migrate_template().await.map_err(|error| format!("migrating: {error}"))?;
         Ok(workshop)
     }
 
     async fn migrate_template(&mut self) -> Result<(), sqlx::migrate::MigrateError> {
         let create = format!("create database {} owner {OWNER}", self.template);
-        sqlx::raw_sql(AssertSqlSafe(create))
-            .execute(&mut self.superuser)
-            .await?;
-        let mut owner =
-            PgConnection::connect_with(&self.cluster.connect_options(&self.template)).await?;
-        MIGRATOR.run(&mut owner).await?;
-        // A template with a connection cannot be copied.
-        owner.close().await?;
-        Ok(())
+        sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut self.superuser).await?;
+        // It closes its connection: a template with one cannot be copied.
+        database::migrate(&self.cluster.connect_options(&self.template)).await
     }
 
     async fn create(&mut self) -> sqlx::Result<TestDb> {
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let mut create = format!(
-            "create database {name} owner {OWNER} template {}",
-            self.template
-        );
-        // 15 and later: through the log, three times as fast as by copied files and a checkpoint.
-        if self
-            .superuser
-            .server_version_num()
-            .is_some_and(|version| version >= 150_000)
-        {
+        let mut create = format!("create database {name} owner {OWNER} template {}", self.template);
+        // 15 and later: through the log, without a checkpoint of the whole cluster for each copy.
+        if self.superuser.server_version_num().is_some_and(|version| version >= 150_000) {
             create.push_str(" strategy wal_log");
         }
-        sqlx::raw_sql(AssertSqlSafe(create))
-            .execute(&mut self.superuser)
-            .await?;
-        Ok(TestDb {
-            options: self.cluster.connect_options(&name),
-            url: self.cluster.url_of(&name),
-            name,
-        })
+        sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut self.superuser).await?;
+        Ok(TestDb { options: self.cluster.connect_options(&name), url: self.cluster.url_of(&name), name })
     }
 
     async fn remove(&mut self, name: &str) {
         let drop = format!("drop database if exists {name} with (force)");
-        if let Err(error) = sqlx::raw_sql(AssertSqlSafe(drop))
-            .execute(&mut self.superuser)
-            .await
-        {
+        if let Err(error) = sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut self.superuser).await {
             tracing::debug!(%error, "a test database was not dropped");
         }
     }
@@ -203,10 +169,7 @@ mod tests {
         let (one, two) = (database().await, database().await);
         assert_ne!(one.name, two.name);
         let mut connection = PgConnection::connect_with(&one.options).await.unwrap();
-        sqlx::raw_sql("create table only_here (id int)")
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        sqlx::raw_sql("create table only_here (id int)").execute(&mut connection).await.unwrap();
         assert_eq!(tables(&one).await, tables(&two).await + 1);
     }
 
@@ -214,22 +177,13 @@ mod tests {
     async fn the_cluster_outlives_a_test_and_its_address_works() {
         let database = database().await;
         let mut connection = PgConnection::connect(&database.url).await.unwrap();
-        let (role, here): (String, String) =
-            sqlx::query_as("select current_user::text, current_database()::text")
-                .fetch_one(&mut connection)
-                .await
-                .unwrap();
-        assert_eq!((role.as_str(), here), (OWNER, database.name.clone()));
-        assert!(embedded::trigrams_work(&mut connection).await.unwrap());
-        sqlx::raw_sql("set role consilium_app")
-            .execute(&mut connection)
+        let (role, here): (String, String) = sqlx::query_as("select current_user::text, current_database()::text")
+            .fetch_one(&mut connection)
             .await
             .unwrap();
-        assert!(
-            sqlx::raw_sql("create table mine (id int)")
-                .execute(&mut connection)
-                .await
-                .is_err()
-        );
+        assert_eq!((role.as_str(), here), (OWNER, database.name.clone()));
+        crate::database::check(&mut connection).await.unwrap();
+        sqlx::raw_sql("set role consilium_app").execute(&mut connection).await.unwrap();
+        assert!(sqlx::raw_sql("create table mine (id int)").execute(&mut connection).await.is_err());
     }
 }

@@ -37,11 +37,7 @@ impl Scratch {
     /// When the directory or its janitor cannot be made.
     pub fn new(label: &str) -> io::Result<Self> {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!(
-            "consilium-test-{}-{:08x}-{label}-{number}",
-            std::process::id(),
-            rand::random::<u32>()
-        );
+        let name = format!("consilium-test-{}-{:08x}-{label}-{number}", std::process::id(), rand::random::<u32>());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path)?;
         // The user that Postgres runs as has to get through.
