@@ -47,7 +47,9 @@ where
         .route("/demo", get(landing))
         .route("/demo/", get(landing))
         .route("/demo/patient", get(patient))
+        .route("/demo/patient/", get(patient))
         .route("/demo/doctor", get(doctor))
+        .route("/demo/doctor/", get(doctor))
         .route("/demo/assets/{*path}", get(asset))
 }
 

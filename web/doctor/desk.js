@@ -110,9 +110,18 @@ export function deskView(app) {
     if (session.status !== 'ONGOING') return undefined;
     const fresh = new Case({ api, inbox, session });
     fresh.addEventListener('change', renderCases);
+    fresh.call.addEventListener('change', () => onCall(fresh));
     cases.set(session.id, fresh);
     renderCases();
     return fresh.load();
+  }
+
+  /** One voice at a time: who joins a call leaves the one before. */
+  function onCall(item) {
+    if (item.call.state === 'joining') {
+      for (const other of cases.values()) if (other !== item) other.call.leave();
+    }
+    renderCases();
   }
 
   function renderCases() {
@@ -147,6 +156,7 @@ export function deskView(app) {
           h('strong', {}, nameOf(patient)),
           h('span', { class: 'muted preview' }, item.ended ? 'Ended' : preview),
         ),
+        item.call.state === 'joined' ? icon('phone', 'In a call') : null,
         unread ? h('span', { class: 'unread', test: 'unread', 'aria-label': `${unread} unread` }, String(unread)) : null,
       ),
     );

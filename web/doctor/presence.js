@@ -2,7 +2,7 @@
 
 import { h, notice } from '../shared/ui.js';
 
-const WORDS = { ONLINE: 'Online', BUSY: 'In a consultation', OFFLINE: 'Offline' };
+const WORDS = { ONLINE: 'Online', BUSY: 'Busy', OFFLINE: 'Offline' };
 
 export function presenceCard(app) {
   const input = h('input', { type: 'checkbox', role: 'switch', test: 'online-switch', on: { change: toggle } });

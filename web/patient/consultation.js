@@ -82,6 +82,7 @@ export function consultationView(app) {
     dispose() {
       clearInterval(timer);
       Object.values(parts).forEach((part) => part.dispose());
+      call.leave();
       chat.dispose();
     },
   };

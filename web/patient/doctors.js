@@ -12,7 +12,7 @@ export function doctorsView(app) {
   let typing = null;
   const search = h('input', {
     type: 'search',
-    placeholder: 'Name, speciality or degree',
+    placeholder: 'Name or speciality',
     'aria-label': 'Search doctors',
     test: 'doctor-search',
     on: {

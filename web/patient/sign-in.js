@@ -26,7 +26,7 @@ export function signInView(app) {
   });
   const send = button('Send code', { kind: 'primary wide', type: 'submit', test: 'request-code' });
   const enter = button('Sign in', { kind: 'primary wide', type: 'submit', test: 'verify-code' });
-  const fetchCode = button('Fetch the code (development)', {
+  const fetchCode = button('Fetch the demo code', {
     kind: 'soft wide',
     icon: 'mail',
     test: 'fetch-code',

@@ -18,7 +18,7 @@ export function callView(call, { peer, ownCamera = false }) {
   const shown = new Map();
 
   function pictures() {
-    const wanted = new Set(call.remote);
+    const wanted = new Set(call.videos);
     if (call.local) wanted.add(call.local);
     for (const [track, element] of shown) {
       if (wanted.has(track)) continue;
@@ -33,7 +33,7 @@ export function callView(call, { peer, ownCamera = false }) {
       if (track === call.local) self.prepend(element);
       else stage.prepend(element);
     }
-    const remoteVideo = call.remote.some((track) => track.kind === 'video');
+    const remoteVideo = call.videos.length > 0;
     self.hidden = call.local === null;
     stage.hidden = !remoteVideo && call.local === null;
     stage.classList.toggle('alone', !remoteVideo);
@@ -45,7 +45,7 @@ export function callView(call, { peer, ownCamera = false }) {
     const text = {
       idle: call.ringing ? `A call with ${peer} is open` : 'Voice call',
       joining: 'Joining the call…',
-      joined: call.remote.length > 0 ? `In a call with ${peer}` : `Waiting for ${peer} to join`,
+      joined: call.peerPresent ? `In a call with ${peer}` : `Waiting for ${peer} to join`,
       unavailable: 'No media server answers. The chat goes on without voice and video.',
     }[call.state];
     status.replaceChildren(icon(call.state === 'unavailable' ? 'mic-off' : 'phone'), h('span', {}, call.problem ?? text));
@@ -89,9 +89,10 @@ export function callView(call, { peer, ownCamera = false }) {
   render();
   return {
     root,
+    /** The call itself goes on: who opened it leaves it. */
     dispose() {
       call.removeEventListener('change', render);
-      call.leave();
+      for (const [track, element] of shown) track.detach(element);
     },
   };
 }

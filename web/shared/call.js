@@ -4,6 +4,18 @@
 const CLIENT = '/demo/assets/vendored/livekit-client/livekit-client.umd.js';
 const CONNECT_TIMEOUT_MS = 8_000;
 
+/** What changes the pictures and voices of a room. */
+const SHOWN = [
+  'ParticipantConnected',
+  'ParticipantDisconnected',
+  'TrackSubscribed',
+  'TrackUnsubscribed',
+  'TrackMuted',
+  'TrackUnmuted',
+  'LocalTrackPublished',
+  'LocalTrackUnpublished',
+];
+
 let loading = null;
 
 /** 600 KB that only callers need, so it is fetched at the first call. */
@@ -32,6 +44,7 @@ export class Call extends EventTarget {
   #api;
   #room = null;
   #wantCamera = false;
+  #voices = new Map();
 
   constructor({ api, sessionId, camera }) {
     super();
@@ -44,8 +57,10 @@ export class Call extends EventTarget {
     this.problem = null;
     this.microphone = false;
     this.camera = false;
-    this.remote = [];
+    /** Video tracks to show: the other side's, and the own one. */
+    this.videos = [];
     this.local = null;
+    this.peerPresent = false;
   }
 
   get wantsCamera() {
@@ -85,12 +100,7 @@ export class Call extends EventTarget {
     const room = new kit.Room({ adaptiveStream: true, dynacast: true });
     this.#room = room;
     const { RoomEvent } = kit;
-    room.on(RoomEvent.TrackSubscribed, () => this.#collect());
-    room.on(RoomEvent.TrackUnsubscribed, () => this.#collect());
-    room.on(RoomEvent.TrackMuted, () => this.#collect());
-    room.on(RoomEvent.TrackUnmuted, () => this.#collect());
-    room.on(RoomEvent.LocalTrackPublished, () => this.#collect());
-    room.on(RoomEvent.LocalTrackUnpublished, () => this.#collect());
+    for (const change of SHOWN) room.on(RoomEvent[change], () => this.#collect());
     // The grant for the camera arrives in the room a moment after the permission event.
     room.on(RoomEvent.ParticipantPermissionsChanged, () => this.#applyCamera());
     room.on(RoomEvent.Disconnected, () => {
@@ -139,10 +149,12 @@ export class Call extends EventTarget {
   #leave() {
     const room = this.#room;
     this.#room = null;
-    this.remote = [];
+    this.videos = [];
     this.local = null;
+    this.peerPresent = false;
     this.microphone = false;
     this.camera = false;
+    this.#hear([]);
     room?.disconnect().catch(() => {});
   }
 
@@ -153,12 +165,32 @@ export class Call extends EventTarget {
     this.microphone = self.isMicrophoneEnabled;
     this.camera = self.isCameraEnabled;
     this.local = this.camera ? ([...self.videoTrackPublications.values()][0]?.track ?? null) : null;
-    this.remote = [...room.remoteParticipants.values()].flatMap((participant) =>
-      [...participant.trackPublications.values()]
-        .filter((publication) => publication.track && !publication.isMuted)
-        .map((publication) => publication.track),
-    );
+    const peers = [...room.remoteParticipants.values()];
+    const tracks = peers
+      .flatMap((peer) => [...peer.trackPublications.values()])
+      .filter((publication) => publication.track && !publication.isMuted)
+      .map((publication) => publication.track);
+    this.peerPresent = peers.length > 0;
+    this.videos = tracks.filter((track) => track.kind === 'video');
+    this.#hear(tracks.filter((track) => track.kind === 'audio'));
     this.#changed();
+  }
+
+  /** Voices belong to the call, not to what is on the screen: they go on while another page is shown. */
+  #hear(tracks) {
+    for (const [track, element] of this.#voices) {
+      if (tracks.includes(track)) continue;
+      track.detach(element);
+      element.remove();
+      this.#voices.delete(track);
+    }
+    for (const track of tracks) {
+      if (this.#voices.has(track)) continue;
+      const element = track.attach();
+      element.hidden = true;
+      document.body.append(element);
+      this.#voices.set(track, element);
+    }
   }
 
   #set(state) {

@@ -17,7 +17,7 @@ const TICKS = {
 /** Returns `{root, composer, focus, dispose}`; `peer` is the name shown while the other side types. */
 export function chatView(chat, { peer }) {
   const nodes = new Map();
-  const list = h('ol', { class: 'messages', role: 'log', 'aria-label': 'Conversation', test: 'messages' });
+  const list = h('ol', { class: 'messages', test: 'messages' });
   const earlier = button('Earlier messages', {
     kind: 'quiet small',
     test: 'load-earlier',
@@ -31,17 +31,21 @@ export function chatView(chat, { peer }) {
   );
   const jump = button('New messages', { kind: 'jump small', icon: 'down', on: () => toEnd() });
   jump.hidden = true;
-  const scroller = h('div', { class: 'scroller', tabindex: '0' }, earlier, list, typing);
+  const scroller = h('div', { class: 'scroller', role: 'log', 'aria-label': 'Conversation', tabindex: '0' }, earlier, list, typing);
   const { composer, input } = makeComposer(chat);
   const root = h('section', { class: 'chat', 'aria-label': `Chat with ${peer}` }, scroller, jump, composer);
 
   const nearEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+  // Whoever reads the end stays there, also when a keyboard or a picture takes room from below or above.
+  let atEnd = true;
   const toEnd = () => {
     scroller.scrollTop = scroller.scrollHeight;
+    atEnd = true;
     jump.hidden = true;
   };
   scroller.addEventListener('scroll', () => {
-    if (nearEnd()) jump.hidden = true;
+    atEnd = nearEnd();
+    if (atEnd) jump.hidden = true;
   });
 
   async function loadEarlier() {
@@ -55,7 +59,7 @@ export function chatView(chat, { peer }) {
   }
 
   function render() {
-    const stick = nearEnd();
+    const stick = atEnd;
     const lastBefore = list.lastElementChild;
     earlier.hidden = !chat.hasEarlier;
     typing.hidden = !chat.peerIsTyping;
@@ -68,8 +72,8 @@ export function chatView(chat, { peer }) {
   const look = () => chat.setVisible(root.isConnected && document.visibilityState === 'visible');
   chat.addEventListener('change', render);
   document.addEventListener('visibilitychange', look);
-  const resized = new ResizeObserver(() => toEnd());
-  resized.observe(composer);
+  const resized = new ResizeObserver(() => atEnd && toEnd());
+  resized.observe(scroller);
   render();
   requestAnimationFrame(() => {
     toEnd();
@@ -79,7 +83,8 @@ export function chatView(chat, { peer }) {
   return {
     root,
     composer,
-    focus: () => input.focus(),
+    /** Not on touch screens, where the keyboard would cover half the conversation. */
+    focus: () => matchMedia('(hover: hover)').matches && input.focus(),
     dispose() {
       chat.setVisible(false);
       chat.removeEventListener('change', render);

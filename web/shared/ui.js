@@ -143,6 +143,7 @@ export function field(label, input, hint = null) {
 
 /** Replaces what the page shows and moves the focus there, as a page load would. */
 export function show(container, ...content) {
+  for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
   container.replaceChildren(...content);
   const heading = container.querySelector('h1, h2');
   if (heading) {
