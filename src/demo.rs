@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -90,11 +90,7 @@ fn found(path: &str, headers: &HeaderMap) -> Response {
 
 fn answer(path: &str, file: EmbeddedFile, request: &HeaderMap) -> Response {
     let tag = etag(&file);
-    let caching = if path.starts_with("vendored/") {
-        KEEP_A_DAY
-    } else {
-        REVALIDATE
-    };
+    let caching = if path.starts_with("vendored/") { KEEP_A_DAY } else { REVALIDATE };
     let mut headers = HeaderMap::new();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
@@ -143,13 +139,11 @@ fn content_type(path: &str) -> HeaderValue {
     if text.starts_with("text/") || text == "image/svg+xml" || text == "application/json" {
         text.push_str("; charset=utf-8");
     }
-    HeaderValue::from_str(&text)
-        .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"))
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"))
 }
 
 fn has_extension(path: &str, wanted: &str) -> bool {
-    path.rsplit_once('.')
-        .is_some_and(|(_, found)| found.eq_ignore_ascii_case(wanted))
+    path.rsplit_once('.').is_some_and(|(_, found)| found.eq_ignore_ascii_case(wanted))
 }
 
 #[cfg(test)]

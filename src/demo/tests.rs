@@ -1,10 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use axum::http::{Method, Request};
 use http_body_util::BodyExt;
@@ -73,25 +67,14 @@ async fn third_party_assets_are_kept_and_licensed() {
 async fn a_known_tag_is_answered_without_the_content() {
     let first = fetch("/demo/patient").await;
     let tag = header(&first, ETAG).to_owned();
-    for said in [
-        tag.clone(),
-        format!("W/{tag}"),
-        format!("\"old\", {tag}"),
-        "*".to_owned(),
-    ] {
-        let request = Request::get("/demo/patient")
-            .header(IF_NONE_MATCH, &said)
-            .body(Body::empty())
-            .unwrap();
+    for said in [tag.clone(), format!("W/{tag}"), format!("\"old\", {tag}"), "*".to_owned()] {
+        let request = Request::get("/demo/patient").header(IF_NONE_MATCH, &said).body(Body::empty()).unwrap();
         let again = call(request).await;
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{said}");
         assert_eq!(header(&again, ETAG), tag);
         assert!(text(again).await.is_empty());
     }
-    let request = Request::get("/demo/patient")
-        .header(IF_NONE_MATCH, "\"old\"")
-        .body(Body::empty())
-        .unwrap();
+    let request = Request::get("/demo/patient").header(IF_NONE_MATCH, "\"old\"").body(Body::empty()).unwrap();
     assert_eq!(call(request).await.status(), StatusCode::OK);
 }
 
@@ -113,11 +96,7 @@ async fn what_is_not_there_is_not_found() {
 
 #[tokio::test]
 async fn writing_is_refused() {
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri("/demo/patient")
-        .body(Body::empty())
-        .unwrap();
+    let request = Request::builder().method(Method::POST).uri("/demo/patient").body(Body::empty()).unwrap();
     assert_eq!(call(request).await.status(), StatusCode::METHOD_NOT_ALLOWED);
 }
 
@@ -138,31 +117,17 @@ fn pages_carry_no_inline_code_and_name_only_what_exists() {
         let source = String::from_utf8(file.data.into_owned()).unwrap();
         if has_extension(&path, "html") {
             let lower = source.to_lowercase();
-            for banned in [
-                "<style",
-                " style=",
-                "javascript:",
-                " onclick=",
-                " onload=",
-                "<script>",
-            ] {
+            for banned in ["<style", " style=", "javascript:", " onclick=", " onload=", "<script>"] {
                 assert!(!lower.contains(banned), "{path} contains {banned}");
             }
         }
-        for named in source
-            .split(['"', '\'', '`'])
-            .filter_map(|s| s.strip_prefix(ASSETS))
-        {
+        for named in source.split(['"', '\'', '`']).filter_map(|s| s.strip_prefix(ASSETS)) {
             let named = named.split('#').next().unwrap_or_default();
             assert!(Web::get(named).is_some(), "{path} names {named}");
         }
         for foreign in ["http://", "https://"] {
             for at in source.match_indices(foreign).map(|(at, _)| &source[at..]) {
-                assert!(
-                    at.starts_with("http://www.w3.org/"),
-                    "{path} names {}",
-                    &at[..40]
-                );
+                assert!(at.starts_with("http://www.w3.org/"), "{path} names {}", &at[..40]);
             }
         }
     }
