@@ -1,1 +1,54 @@
-fn main(){}
+//! Load generator and history checker: speaks only HTTP, SSE and WebSocket, knows only the contract.
+//!
+//! Exit status: 0 when every promise was kept, 1 when one was broken, 2 when the run could not be made.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "a command-line program: its report goes to standard output"
+)]
+
+mod account;
+mod args;
+mod client;
+mod command;
+mod faults;
+mod frame;
+mod history;
+mod http;
+mod idle;
+mod pace;
+mod report;
+mod requests;
+mod resume;
+mod run;
+mod scenario;
+mod settle;
+mod setup;
+mod socket;
+mod sse;
+mod stats;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Run(args) => Box::pin(run::run(args)).await,
+        Command::Idle(args) => Box::pin(idle::idle(args)).await,
+        Command::Resume(args) => Box::pin(resume::resume(args)).await,
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(why) => {
+            eprintln!("loadtest: {why}");
+            ExitCode::from(2)
+        }
+    }
+}

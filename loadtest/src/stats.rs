@@ -1,0 +1,256 @@
+//! Latencies per step, counters, and one sample a second for the curves.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// A measured step of a consultation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Step {
+    /// POST of the request to its answer.
+    Request,
+    /// POST of the request to the doctor's requests stream.
+    RequestShown,
+    Accept,
+    AcceptSeen,
+    SendAck,
+    SendSeen,
+    /// A message whose acknowledgement took more than one connection.
+    SendAckAcross,
+    Delivered,
+    Read,
+    VideoAck,
+    VideoSeen,
+    End,
+    EndSeen,
+    /// From connecting with a cursor to having caught up.
+    Resume,
+    /// How late this program's own timers were: the measuring error.
+    TimerLag,
+}
+
+impl Step {
+    pub(crate) const ALL: [Self; 15] = [
+        Self::Request,
+        Self::RequestShown,
+        Self::Accept,
+        Self::AcceptSeen,
+        Self::SendAck,
+        Self::SendSeen,
+        Self::SendAckAcross,
+        Self::Delivered,
+        Self::Read,
+        Self::VideoAck,
+        Self::VideoSeen,
+        Self::End,
+        Self::EndSeen,
+        Self::Resume,
+        Self::TimerLag,
+    ];
+
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Request => "request → answer",
+            Self::RequestShown => "request → doctor's stream",
+            Self::Accept => "accept → ack",
+            Self::AcceptSeen => "accept → patient's frame",
+            Self::SendAck => "send → ack",
+            Self::SendSeen => "send → other's frame",
+            Self::SendAckAcross => "send → ack, across a reconnect",
+            Self::Delivered => "delivered → sender's frame",
+            Self::Read => "read → sender's frame",
+            Self::VideoAck => "video → ack",
+            Self::VideoSeen => "video → other's frame",
+            Self::End => "end → ack",
+            Self::EndSeen => "end → other's frame",
+            Self::Resume => "resume → caught up",
+            Self::TimerLag => "own timer lag",
+        }
+    }
+
+    /// The name in the JSON report.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::RequestShown => "request_shown",
+            Self::Accept => "accept_ack",
+            Self::AcceptSeen => "accept_seen",
+            Self::SendAck => "send_ack",
+            Self::SendSeen => "send_seen",
+            Self::SendAckAcross => "send_ack_across_reconnect",
+            Self::Delivered => "delivered_seen",
+            Self::Read => "read_seen",
+            Self::VideoAck => "video_ack",
+            Self::VideoSeen => "video_seen",
+            Self::End => "end_ack",
+            Self::EndSeen => "end_seen",
+            Self::Resume => "resume",
+            Self::TimerLag => "own_timer_lag",
+        }
+    }
+}
+
+/// Longest latency kept apart from "longer".
+const HIGHEST_US: u64 = 120_000_000;
+
+#[derive(Debug)]
+struct Meter {
+    total: Histogram<u64>,
+    second: Histogram<u64>,
+}
+
+/// One step in one second.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Sample {
+    pub(crate) count: u64,
+    pub(crate) p50_us: u64,
+    pub(crate) p99_us: u64,
+    pub(crate) max_us: u64,
+}
+
+/// One second of the run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Second {
+    pub(crate) at_s: f64,
+    pub(crate) live_sessions: i64,
+    pub(crate) connections: i64,
+    pub(crate) errors: u64,
+    pub(crate) steps: BTreeMap<&'static str, Sample>,
+}
+
+/// All numbers of a run.
+#[derive(Debug)]
+pub(crate) struct Stats {
+    meters: Vec<Mutex<Meter>>,
+    seconds: Mutex<Vec<Second>>,
+    /// Errors by kind; refusals that the scenario's own races explain stand apart.
+    errors: Mutex<BTreeMap<String, u64>>,
+    refusals: Mutex<BTreeMap<String, u64>>,
+    error_count: AtomicU64,
+    pub(crate) live_sessions: AtomicI64,
+    pub(crate) connections: AtomicI64,
+    pub(crate) consultations: AtomicU64,
+    pub(crate) reconnects: AtomicU64,
+    pub(crate) frames: AtomicU64,
+}
+
+impl Stats {
+    pub(crate) fn new() -> Result<Self, hdrhistogram::CreationError> {
+        let mut meters = Vec::new();
+        for _ in Step::ALL {
+            let total = Histogram::new_with_bounds(1, HIGHEST_US, 3)?;
+            let second = Histogram::new_with_bounds(1, HIGHEST_US, 2)?;
+            meters.push(Mutex::new(Meter { total, second }));
+        }
+        Ok(Self {
+            meters,
+            seconds: Mutex::default(),
+            errors: Mutex::default(),
+            refusals: Mutex::default(),
+            error_count: AtomicU64::new(0),
+            live_sessions: AtomicI64::new(0),
+            connections: AtomicI64::new(0),
+            consultations: AtomicU64::new(0),
+            reconnects: AtomicU64::new(0),
+            frames: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn record(&self, step: Step, took: Duration) {
+        let us = u64::try_from(took.as_micros())
+            .unwrap_or(u64::MAX)
+            .clamp(1, HIGHEST_US);
+        if let Some(Ok(mut meter)) = self.meters.get(step as usize).map(Mutex::lock) {
+            meter.total.saturating_record(us);
+            meter.second.saturating_record(us);
+        }
+    }
+
+    pub(crate) fn error(&self, kind: String) {
+        self.error_count.fetch_add(1, Ordering::Relaxed);
+        bump(&self.errors, kind);
+    }
+
+    /// A refusal that the contract foresees for a race of this scenario.
+    pub(crate) fn refusal(&self, kind: String) {
+        bump(&self.refusals, kind);
+    }
+
+    /// Closes the current second.
+    pub(crate) fn tick(&self, at: Duration) {
+        let mut second = Second {
+            at_s: at.as_secs_f64(),
+            live_sessions: self.live_sessions.load(Ordering::Relaxed),
+            connections: self.connections.load(Ordering::Relaxed),
+            errors: self.error_count.load(Ordering::Relaxed),
+            steps: BTreeMap::new(),
+        };
+        for (step, meter) in Step::ALL.iter().zip(&self.meters) {
+            let Ok(mut meter) = meter.lock() else {
+                continue;
+            };
+            if meter.second.is_empty() {
+                continue;
+            }
+            let sample = Sample {
+                count: meter.second.len(),
+                p50_us: meter.second.value_at_quantile(0.5),
+                p99_us: meter.second.value_at_quantile(0.99),
+                max_us: meter.second.max(),
+            };
+            meter.second.reset();
+            second.steps.insert(step.key(), sample);
+        }
+        if let Ok(mut seconds) = self.seconds.lock() {
+            seconds.push(second);
+        }
+    }
+
+    pub(crate) fn seconds(&self) -> Vec<Second> {
+        self.seconds
+            .lock()
+            .map(|list| list.clone())
+            .unwrap_or_default()
+    }
+
+    /// The whole run's histogram of a step.
+    pub(crate) fn histogram(&self, step: Step) -> Option<Histogram<u64>> {
+        let meter = self.meters.get(step as usize)?.lock().ok()?;
+        Some(meter.total.clone())
+    }
+
+    pub(crate) fn count(&self, step: Step) -> u64 {
+        self.meters
+            .get(step as usize)
+            .and_then(|meter| meter.lock().ok().map(|meter| meter.total.len()))
+            .unwrap_or(0)
+    }
+
+    pub(crate) fn errors(&self) -> BTreeMap<String, u64> {
+        self.errors
+            .lock()
+            .map(|map| map.clone())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn refusals(&self) -> BTreeMap<String, u64> {
+        self.refusals
+            .lock()
+            .map(|map| map.clone())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn error_count(&self) -> u64 {
+        self.error_count.load(Ordering::Relaxed)
+    }
+}
+
+fn bump(map: &Mutex<BTreeMap<String, u64>>, kind: String) {
+    if let Ok(mut map) = map.lock() {
+        *map.entry(kind).or_default() += 1;
+    }
+}
