@@ -48,11 +48,8 @@ impl Account {
     pub(crate) async fn patient(http: &Http, phone: String, node: usize) -> Result<Self, Trouble> {
         let who = Who::Patient { phone };
         let pair = sign_in(http, &who).await?;
-        let mut call = Call::post(
-            "/api/v2/users/me",
-            Some(&pair.access_token),
-            json!({"age": 30 + node % 40, "sex": "female"}),
-        );
+        let mut call =
+            Call::post("/api/v2/users/me", Some(&pair.access_token), json!({"age": 30 + node % 40, "sex": "female"}));
         call.method = hyper::Method::PATCH;
         let user: Value = http.call(node, &call).await?.expect()?;
         let id = id_of(&user)?;
@@ -60,12 +57,7 @@ impl Account {
     }
 
     /// A new doctor, made by the administrator.
-    pub(crate) async fn doctor(
-        http: &Http,
-        admin: &Self,
-        email: String,
-        name: String,
-    ) -> Result<Self, Trouble> {
+    pub(crate) async fn doctor(http: &Http, admin: &Self, email: String, name: String) -> Result<Self, Trouble> {
         let body = json!({
             "email": email, "password": PASSWORD, "full_name": name,
             "speciality_category": "General Medicine", "rate_per_minute": 500,
@@ -79,25 +71,16 @@ impl Account {
     }
 
     fn of(id: Uuid, who: Who, pair: TokenPair) -> Self {
-        Self {
-            id,
-            who,
-            access: pair.access_token,
-            refresh: pair.refresh_token,
-        }
+        Self { id, who, access: pair.access_token, refresh: pair.refresh_token }
     }
 
     /// A new access token: by the refresh token, or by signing in again where that is refused.
     pub(crate) async fn renew(&mut self, http: &Http, node: usize) -> Result<(), Trouble> {
         let body = json!({"refresh_token": self.refresh});
-        let answer = http
-            .call(node, &Call::post("/api/v2/auth/refresh", None, body))
-            .await?;
+        let answer = http.call(node, &Call::post("/api/v2/auth/refresh", None, body)).await?;
         let pair = match answer.expect::<TokenPair>() {
             Ok(pair) => pair,
-            Err(Trouble::Refused(refusal)) if refusal.status == 401 => {
-                sign_in(http, &self.who).await?
-            }
+            Err(Trouble::Refused(refusal)) if refusal.status == 401 => sign_in(http, &self.who).await?,
             Err(trouble) => return Err(trouble),
         };
         self.access = pair.access_token;
@@ -113,14 +96,8 @@ async fn sign_in(http: &Http, who: &Who) -> Result<TokenPair, Trouble> {
             let body = json!({"phone": phone, "code": code, "name": "Load Patient"});
             ("/api/v2/auth/verify-otp", body)
         }
-        Who::Doctor { email } => (
-            "/api/v2/auth/doctor/login",
-            json!({"email": email, "password": PASSWORD}),
-        ),
-        Who::Admin => (
-            "/api/v2/admin/auth/login",
-            json!({"username": ADMIN.0, "password": ADMIN.1}),
-        ),
+        Who::Doctor { email } => ("/api/v2/auth/doctor/login", json!({"email": email, "password": PASSWORD})),
+        Who::Admin => ("/api/v2/admin/auth/login", json!({"username": ADMIN.0, "password": ADMIN.1})),
     };
     http.call(0, &Call::post(path, None, body)).await?.expect()
 }
@@ -128,33 +105,21 @@ async fn sign_in(http: &Http, who: &Who) -> Result<TokenPair, Trouble> {
 /// Asks for a code and reads it from the development inbox.
 async fn code(http: &Http, phone: &str) -> Result<String, Trouble> {
     let body = json!({"phone": phone});
-    http.call(0, &Call::post("/api/v2/auth/request-otp", None, body))
-        .await?
-        .expect::<Value>()?;
-    let path = format!(
-        "/dev/inbox.json?channel=sms&to={}",
-        phone.replace('+', "%2B")
-    );
+    http.call(0, &Call::post("/api/v2/auth/request-otp", None, body)).await?.expect::<Value>()?;
+    let path = format!("/dev/inbox.json?channel=sms&to={}", phone.replace('+', "%2B"));
     // The message may be sent a moment after the answer.
     for _ in 0..50 {
         let inbox: Value = http.call(0, &Call::get(&path, None)).await?.expect()?;
         let code = inbox
             .get("items")
             .and_then(Value::as_array)
-            .and_then(|items| {
-                items
-                    .iter()
-                    .rev()
-                    .find_map(|item| item.get("code")?.as_str())
-            });
+            .and_then(|items| items.iter().rev().find_map(|item| item.get("code")?.as_str()));
         if let Some(code) = code {
             return Ok(code.to_owned());
         }
         sleep(Duration::from_millis(100)).await;
     }
-    Err(Trouble::Transport(
-        "no code came to the development inbox".into(),
-    ))
+    Err(Trouble::Transport("no code came to the development inbox".into()))
 }
 
 fn id_of(value: &Value) -> Result<Uuid, Trouble> {

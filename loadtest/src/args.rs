@@ -144,20 +144,16 @@ pub(crate) struct Resume {
 
 impl Run {
     pub(crate) fn arrival(&self) -> f64 {
-        self.arrival
-            .unwrap_or_else(|| (self.sessions as f64 / 10.0).max(1.0))
+        self.arrival.unwrap_or_else(|| (self.sessions as f64 / 10.0).max(1.0))
     }
 
     pub(crate) fn doctors(&self) -> usize {
-        self.doctors
-            .unwrap_or_else(|| self.sessions.div_ceil(4))
-            .max(1)
+        self.doctors.unwrap_or_else(|| self.sessions.div_ceil(4)).max(1)
     }
 
     pub(crate) fn length(&self) -> Duration {
-        self.length.unwrap_or_else(|| {
-            Duration::from_secs_f64((self.sessions as f64 / self.arrival()).clamp(10.0, 3600.0))
-        })
+        self.length
+            .unwrap_or_else(|| Duration::from_secs_f64((self.sessions as f64 / self.arrival()).clamp(10.0, 3600.0)))
     }
 }
 
@@ -172,10 +168,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     } else {
         (text, 1.0)
     };
-    let number: f64 = number
-        .trim()
-        .parse()
-        .map_err(|_| format!("{text}: not a duration"))?;
+    let number: f64 = number.trim().parse().map_err(|_| format!("{text}: not a duration"))?;
     if !(0.0..=86_400.0).contains(&(number * factor)) {
         return Err(format!("{text}: between 0 and 24 hours"));
     }

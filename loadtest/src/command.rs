@@ -71,10 +71,7 @@ impl Command {
         let fields = format!(
             r#","session_id":"{session}","client_message_id":"{client_message_id}","content_type":"text","content":"{content}""#
         );
-        let deed = Deed::Message {
-            session,
-            client_message_id,
-        };
+        let deed = Deed::Message { session, client_message_id };
         Self::new(reference, "message.send", deed, &fields)
     }
 
@@ -89,11 +86,7 @@ impl Command {
             Kind::Read => "receipt.read",
             _ => "receipt.delivered",
         };
-        let deed = Deed::Receipt {
-            kind,
-            session,
-            ids: ids.into(),
-        };
+        let deed = Deed::Receipt { kind, session, ids: ids.into() };
         Self::new(reference, name, deed, &fields)
     }
 
@@ -114,12 +107,7 @@ impl Command {
     }
 
     pub(crate) fn online(reference: u64) -> Self {
-        Self::new(
-            reference,
-            "presence.set",
-            Deed::Plain,
-            r#","status":"online""#,
-        )
+        Self::new(reference, "presence.set", Deed::Plain, r#","status":"online""#)
     }
 
     pub(crate) fn refresh(reference: u64, token: &str) -> Self {
@@ -132,39 +120,24 @@ impl Command {
         let (kind, session, detail) = match &self.deed {
             Deed::Message { session, .. } => {
                 let (_, message) = frame::message(data).ok_or(())?;
-                (
-                    Kind::MessageNew,
-                    *session,
-                    Detail::Message(Box::new(message)),
-                )
+                (Kind::MessageNew, *session, Detail::Message(Box::new(message)))
             }
-            Deed::Receipt { kind, session, ids } => {
-                (kind.clone(), *session, Detail::Receipts(ids.clone()))
-            }
+            Deed::Receipt { kind, session, ids } => (kind.clone(), *session, Detail::Receipts(ids.clone())),
             Deed::Session { kind, session } => (kind.clone(), *session, Detail::None),
             Deed::Video { session } => {
                 let state = frame::video(data).ok_or(())?;
-                let detail = Detail::Video {
-                    state: state.video_permission_state.into(),
-                    round: state.consent_round,
-                };
+                let detail = Detail::Video { state: state.video_permission_state.into(), round: state.consent_round };
                 (Kind::Video, *session, detail)
             }
             Deed::Plain => return Ok(None),
         };
-        Ok(Some(Event {
-            kind,
-            session: Some(session),
-            detail,
-        }))
+        Ok(Some(Event { kind, session: Some(session), detail }))
     }
 
     /// What the other party's sight of it is measured from.
     pub(crate) fn mark(&self) -> Option<Mark> {
         match &self.deed {
-            Deed::Message {
-                client_message_id, ..
-            } => Some(Mark::Message(*client_message_id)),
+            Deed::Message { client_message_id, .. } => Some(Mark::Message(*client_message_id)),
             Deed::Receipt { kind, ids, .. } => {
                 let first = *ids.first()?;
                 Some(match kind {
@@ -205,8 +178,7 @@ impl Command {
         match &self.deed {
             Deed::Message { .. } => code == "INVALID_SESSION_STATE",
             Deed::Session { kind, .. } => {
-                code == "ILLEGAL_TRANSITION"
-                    || (code == "ACTIVE_SESSION_EXISTS" && *kind == Kind::Accepted)
+                code == "ILLEGAL_TRANSITION" || (code == "ACTIVE_SESSION_EXISTS" && *kind == Kind::Accepted)
             }
             Deed::Video { .. } => code == "INVALID_SESSION_STATE" || code == "ILLEGAL_TRANSITION",
             Deed::Receipt { .. } | Deed::Plain => false,
@@ -218,10 +190,7 @@ impl Command {
 pub(crate) fn seen_step(event: &Event) -> Option<(Mark, Step)> {
     let first = || event.receipts().first().copied();
     Some(match event.kind {
-        Kind::MessageNew => (
-            Mark::Message(event.message()?.client_message_id),
-            Step::SendSeen,
-        ),
+        Kind::MessageNew => (Mark::Message(event.message()?.client_message_id), Step::SendSeen),
         Kind::Delivered => (Mark::Delivered(first()?), Step::Delivered),
         Kind::Read => (Mark::Read(first()?), Step::Read),
         Kind::Accepted => (Mark::Accept(event.session?), Step::AcceptSeen),

@@ -36,11 +36,7 @@ impl Process {
     /// Starts the command and waits until the server is ready.
     pub(crate) async fn start(command: &str, log: &Path, http: &Http) -> Result<Self, String> {
         let child = spawn(command, log).map_err(|error| format!("{command}: {error}"))?;
-        let mut process = Self {
-            command: command.to_owned(),
-            log: log.to_owned(),
-            child,
-        };
+        let mut process = Self { command: command.to_owned(), log: log.to_owned(), child };
         process.wait_ready(http).await?;
         Ok(process)
     }
@@ -63,10 +59,7 @@ impl Process {
         let until = Instant::now() + START;
         while Instant::now() < until {
             if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(format!(
-                    "the server ended with {status}; see {}",
-                    self.log.display()
-                ));
+                return Err(format!("the server ended with {status}; see {}", self.log.display()));
             }
             if is_ready(http).await {
                 return Ok(());
@@ -81,10 +74,7 @@ impl Process {
         if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
             drop(kill(pid, Signal::TERM));
         }
-        if timeout(Duration::from_secs(40), self.child.wait())
-            .await
-            .is_err()
-        {
+        if timeout(Duration::from_secs(40), self.child.wait()).await.is_err() {
             drop(self.child.kill().await);
         }
     }
@@ -110,9 +100,7 @@ fn kill(pid: i32, signal: Signal) -> Result<(), String> {
 
 fn spawn(command: &str, log: &Path) -> io::Result<Child> {
     let mut words = command.split_whitespace();
-    let program = words
-        .next()
-        .ok_or_else(|| io::Error::other("an empty command"))?;
+    let program = words.next().ok_or_else(|| io::Error::other("an empty command"))?;
     let log = File::options().create(true).append(true).open(log)?;
     Command::new(program)
         .args(words)

@@ -110,21 +110,14 @@ pub(crate) fn event(kind: Kind, session: Option<Uuid>, data: &str) -> Option<Eve
         }
         Kind::Video => {
             let state = video(data)?;
-            Detail::Video {
-                state: state.video_permission_state.into(),
-                round: state.consent_round,
-            }
+            Detail::Video { state: state.video_permission_state.into(), round: state.consent_round }
         }
         _ => Detail::None,
     };
     if session.is_none() {
         session = session_of(data);
     }
-    Some(Event {
-        kind,
-        session,
-        detail,
-    })
+    Some(Event { kind, session, detail })
 }
 
 /// A MessageOut, and the session it names.
@@ -142,9 +135,7 @@ pub(crate) fn message(data: &str) -> Option<(Option<Uuid>, Message)> {
 
 /// The session named in some data.
 pub(crate) fn session_of(data: &str) -> Option<Uuid> {
-    serde_json::from_str::<SessionRef>(data)
-        .ok()
-        .map(|of| of.session_id)
+    serde_json::from_str::<SessionRef>(data).ok().map(|of| of.session_id)
 }
 
 /// The video state in some data.
@@ -161,9 +152,7 @@ pub(crate) fn content(id: Uuid, length: usize) -> String {
 fn written(id: &str, length: usize) -> impl Iterator<Item = u8> {
     const TEXT: &[u8] = b" the quick brown fox jumps over the lazy dog,";
     let filling = length.saturating_sub(id.len() + 1);
-    id.bytes()
-        .chain(TEXT.iter().copied().cycle().take(filling))
-        .chain([b'.'])
+    id.bytes().chain(TEXT.iter().copied().cycle().take(filling)).chain([b'.'])
 }
 
 fn is_intact(text: &str, id: Uuid) -> bool {
@@ -215,10 +204,7 @@ mod tests {
             r#"{{"type":"connected","connection_id":"x","user_id":"{id}","role":"client","cursor":"k3-41","resumed":true,"replay":3,"heartbeat_seconds":25}}"#
         );
         let frame = Frame::parse(&text).unwrap();
-        assert_eq!(
-            (frame.resumed, frame.replay, frame.user_id),
-            (true, 3, Some(id))
-        );
+        assert_eq!((frame.resumed, frame.replay, frame.user_id), (true, 3, Some(id)));
         let frame = Frame::parse(
             r#"{"type":"error","ref":"18","error":{"status":409,"code":"ILLEGAL_TRANSITION","detail":"…"}}"#,
         )

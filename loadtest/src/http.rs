@@ -37,13 +37,9 @@ impl Target {
         if url.scheme() != "http" {
             return Err(format!("{text}: only http:// addresses"));
         }
-        let host = url
-            .host_str()
-            .ok_or_else(|| format!("{text}: no host in it"))?;
+        let host = url.host_str().ok_or_else(|| format!("{text}: no host in it"))?;
         let port = url.port_or_known_default().unwrap_or(80);
-        Ok(Self {
-            authority: format!("{host}:{port}"),
-        })
+        Ok(Self { authority: format!("{host}:{port}") })
     }
 }
 
@@ -69,12 +65,7 @@ impl Refusal {
     pub(crate) fn from_answer(answer: &Answer) -> Self {
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
         let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
-        Self {
-            status: answer.status,
-            code: text("code"),
-            detail: text("detail").unwrap_or_default(),
-            body,
-        }
+        Self { status: answer.status, code: text("code"), detail: text("detail").unwrap_or_default(), body }
     }
 
     /// The status and the code word, for counting.
@@ -108,8 +99,7 @@ impl Answer {
         if !(200..300).contains(&self.status) {
             return Err(Trouble::Refused(Refusal::from_answer(self)));
         }
-        serde_json::from_slice(&self.body)
-            .map_err(|error| Trouble::Transport(format!("unreadable answer: {error}")))
+        serde_json::from_slice(&self.body).map_err(|error| Trouble::Transport(format!("unreadable answer: {error}")))
     }
 }
 
@@ -125,23 +115,11 @@ pub(crate) struct Call<'a> {
 
 impl<'a> Call<'a> {
     pub(crate) fn get(path: &'a str, token: Option<&'a str>) -> Self {
-        Self {
-            method: Method::GET,
-            path,
-            token,
-            body: None,
-            idempotency_key: None,
-        }
+        Self { method: Method::GET, path, token, body: None, idempotency_key: None }
     }
 
     pub(crate) fn post(path: &'a str, token: Option<&'a str>, body: Value) -> Self {
-        Self {
-            method: Method::POST,
-            path,
-            token,
-            body: Some(body),
-            idempotency_key: None,
-        }
+        Self { method: Method::POST, path, token, body: Some(body), idempotency_key: None }
     }
 }
 
@@ -157,20 +135,13 @@ pub(crate) struct Http {
 impl Http {
     /// At most `connections` requests at a time.
     pub(crate) fn new(targets: Vec<Target>, connections: usize) -> Self {
-        Self {
-            targets,
-            idle: Mutex::new(Vec::new()),
-            permits: Semaphore::new(connections),
-            tasks: TaskTracker::new(),
-        }
+        Self { targets, idle: Mutex::new(Vec::new()), permits: Semaphore::new(connections), tasks: TaskTracker::new() }
     }
 
     /// The address of node `at`, counted round.
     pub(crate) fn authority(&self, at: usize) -> &str {
         let at = at % self.targets.len().max(1);
-        self.targets
-            .get(at)
-            .map_or("127.0.0.1:8080", |target| target.authority.as_str())
+        self.targets.get(at).map_or("127.0.0.1:8080", |target| target.authority.as_str())
     }
 
     fn take_idle(&self, at: usize) -> Option<SendRequest<Full<Bytes>>> {
@@ -188,9 +159,7 @@ impl Http {
 
     async fn connect(&self, at: usize) -> Result<SendRequest<Full<Bytes>>, Trouble> {
         let stream = dial(self.authority(at)).await?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(transport)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(transport)?;
         self.tasks.spawn(async move {
             // A broken connection shows at the request that used it.
             drop(connection.await);
@@ -251,14 +220,12 @@ impl Http {
             if let Some(id) = last_event_id {
                 request = request.header("last-event-id", id);
             }
-            let request = request
-                .body(Full::new(Bytes::new()))
-                .map_err(|error| Trouble::Transport(error.to_string()))?;
+            let request =
+                request.body(Full::new(Bytes::new())).map_err(|error| Trouble::Transport(error.to_string()))?;
             sender.send_request(request).await.map_err(transport)
         };
-        let response = timeout(PATIENCE, open)
-            .await
-            .unwrap_or_else(|_| Err(Trouble::Transport("no answer in time".into())))?;
+        let response =
+            timeout(PATIENCE, open).await.unwrap_or_else(|_| Err(Trouble::Transport("no answer in time".into())))?;
         if response.status().as_u16() == 200 {
             return Ok(response);
         }
@@ -279,9 +246,7 @@ pub(crate) async fn dial(authority: &str) -> Result<TcpStream, Trouble> {
         .await
         .map_err(|_| Trouble::Transport("connecting took too long".into()))?
         .map_err(|error| Trouble::Transport(format!("connect: {}", error.kind())))?;
-    stream
-        .set_nodelay(true)
-        .map_err(|error| Trouble::Transport(error.to_string()))?;
+    stream.set_nodelay(true).map_err(|error| Trouble::Transport(error.to_string()))?;
     Ok(stream)
 }
 
@@ -298,10 +263,7 @@ fn transport(error: hyper::Error) -> Trouble {
 }
 
 fn request(authority: &str, call: &Call<'_>) -> Result<Request<Full<Bytes>>, Trouble> {
-    let mut request = Request::builder()
-        .method(call.method.clone())
-        .uri(call.path)
-        .header(HOST, authority);
+    let mut request = Request::builder().method(call.method.clone()).uri(call.path).header(HOST, authority);
     if let Some(token) = call.token {
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     }
@@ -315,7 +277,5 @@ fn request(authority: &str, call: &Call<'_>) -> Result<Request<Full<Bytes>>, Tro
         }
         None => Bytes::new(),
     };
-    request
-        .body(Full::new(body))
-        .map_err(|error| Trouble::Transport(error.to_string()))
+    request.body(Full::new(body)).map_err(|error| Trouble::Transport(error.to_string()))
 }

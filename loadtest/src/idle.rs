@@ -39,18 +39,13 @@ struct IdleReport {
 pub(crate) async fn idle(args: Idle) -> Result<bool, String> {
     let files = faults::raise_open_files();
     if files < args.connections as u64 + 200 {
-        return Err(format!(
-            "{} connections need more open files than {files}; raise `ulimit -n`",
-            args.connections
-        ));
+        return Err(format!("{} connections need more open files than {files}; raise `ulimit -n`", args.connections));
     }
     let http = Http::new(args.server.targets.clone(), args.server.http_connections);
     let process = run::begin(&args.server, &http).await?;
     let pid = args.pid.or_else(|| process.as_ref()?.pid());
     let users = args.connections.div_ceil(args.per_user.clamp(1, 16));
-    let accounts = setup::patients(&http, users)
-        .await
-        .map_err(|trouble| format!("patients: {trouble}"))?;
+    let accounts = setup::patients(&http, users).await.map_err(|trouble| format!("patients: {trouble}"))?;
     let mut held = JoinSet::new();
     let mut weights = vec![weigh(&http, pid, 0).await?];
     let steps = args.steps.clamp(2, 100);
@@ -102,12 +97,7 @@ enum Connection {
     Stream(Box<Stream>),
 }
 
-async fn open(
-    http: &Http,
-    kind: Door,
-    account: Option<&Account>,
-    number: usize,
-) -> Result<Connection, String> {
+async fn open(http: &Http, kind: Door, account: Option<&Account>, number: usize) -> Result<Connection, String> {
     let account = account.ok_or("no users")?;
     match kind {
         Door::Ws => {
@@ -121,9 +111,7 @@ async fn open(
             let path = "/api/v2/connect/events";
             let opened = http.stream(number, path, &account.access, None).await;
             match opened {
-                Ok(response) => Ok(Connection::Stream(Box::new(Stream::new(
-                    response.into_body(),
-                )))),
+                Ok(response) => Ok(Connection::Stream(Box::new(Stream::new(response.into_body())))),
                 Err(trouble) => Err(format!("connection {number}: {trouble}")),
             }
         }
@@ -144,10 +132,7 @@ async fn weigh(http: &Http, pid: Option<u32>, connections: usize) -> Result<Weig
         Some(pid) => of_process(pid)?,
         None => of_metrics(http).await?,
     };
-    Ok(Weight {
-        connections,
-        rss_bytes,
-    })
+    Ok(Weight { connections, rss_bytes })
 }
 
 fn of_process(pid: u32) -> Result<u64, String> {
@@ -162,22 +147,14 @@ fn of_process(pid: u32) -> Result<u64, String> {
 }
 
 async fn of_metrics(http: &Http) -> Result<u64, String> {
-    let answer = http
-        .call(0, &Call::get("/metrics", None))
-        .await
-        .map_err(|trouble| trouble.to_string())?;
-    metric(
-        &String::from_utf8_lossy(&answer.body),
-        "process_resident_memory_bytes",
-    )
-    .map(|bytes| bytes as u64)
-    .ok_or_else(|| "no process_resident_memory_bytes in /metrics; give --pid".into())
+    let answer = http.call(0, &Call::get("/metrics", None)).await.map_err(|trouble| trouble.to_string())?;
+    metric(&String::from_utf8_lossy(&answer.body), "process_resident_memory_bytes")
+        .map(|bytes| bytes as u64)
+        .ok_or_else(|| "no process_resident_memory_bytes in /metrics; give --pid".into())
 }
 
 fn metric(text: &str, name: &str) -> Option<f64> {
-    text.lines()
-        .filter(|line| line.starts_with(name))
-        .find_map(|line| line.rsplit(' ').next()?.parse().ok())
+    text.lines().filter(|line| line.starts_with(name)).find_map(|line| line.rsplit(' ').next()?.parse().ok())
 }
 
 /// Bytes per connection by least squares.
@@ -197,20 +174,12 @@ fn slope(weights: &[Weight]) -> f64 {
 
 fn print(report: &IdleReport) {
     println!();
-    println!(
-        "{:>12} {:>14} {:>18}",
-        "connections", "RSS KiB", "KiB each so far"
-    );
+    println!("{:>12} {:>14} {:>18}", "connections", "RSS KiB", "KiB each so far");
     let first = report.weights.first().map_or(0, |weight| weight.rss_bytes);
     for weight in &report.weights {
         let more = weight.rss_bytes.saturating_sub(first) as f64 / 1024.0;
         let each = more / weight.connections.max(1) as f64;
-        println!(
-            "{:>12} {:>14} {:>18.2}",
-            weight.connections,
-            weight.rss_bytes / 1024,
-            each
-        );
+        println!("{:>12} {:>14} {:>18.2}", weight.connections, weight.rss_bytes / 1024, each);
     }
     println!();
     println!(
@@ -228,10 +197,7 @@ mod tests {
     #[test]
     fn the_slope_is_the_cost_of_one() {
         let weights: Vec<Weight> = (0..6)
-            .map(|step| Weight {
-                connections: step * 1000,
-                rss_bytes: 50_000_000 + step as u64 * 8_192_000,
-            })
+            .map(|step| Weight { connections: step * 1000, rss_bytes: 50_000_000 + step as u64 * 8_192_000 })
             .collect();
         assert!((slope(&weights) - 8192.0).abs() < 0.001);
         assert!(slope(&[]).abs() < 0.001);
@@ -239,8 +205,7 @@ mod tests {
 
     #[test]
     fn a_metric_is_found() {
-        let text =
-            "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes 1.5e7\n";
+        let text = "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes 1.5e7\n";
         assert_eq!(metric(text, "process_resident_memory_bytes"), Some(1.5e7));
     }
 }

@@ -2,10 +2,7 @@
 //!
 //! Exit status: 0 when every promise was kept, 1 when one was broken, 2 when the run could not be made.
 
-#![allow(
-    clippy::print_stdout,
-    reason = "a command-line program: its report goes to standard output"
-)]
+#![allow(clippy::print_stdout, reason = "a command-line program: its report goes to standard output")]
 
 mod account;
 mod args;

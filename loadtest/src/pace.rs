@@ -17,10 +17,7 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// A full bucket for the commands of one connection.
     pub(crate) fn commands(now: Instant) -> Self {
-        Self {
-            level: BURST,
-            at: now,
-        }
+        Self { level: BURST, at: now }
     }
 
     /// Takes a token if there is one.

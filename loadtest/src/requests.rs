@@ -27,14 +27,7 @@ pub(crate) struct Requests {
 
 impl Requests {
     pub(crate) fn new(log: UserLog) -> Self {
-        Self {
-            log,
-            stream: None,
-            last_id: None,
-            conn: 0,
-            due: Some(Instant::now()),
-            cut: None,
-        }
+        Self { log, stream: None, last_id: None, conn: 0, due: Some(Instant::now()), cut: None }
     }
 
     /// The next block; `None` at its end or when it is time to connect. Never, without a stream.
@@ -64,24 +57,14 @@ impl Requests {
 
     pub(crate) async fn open(&mut self, world: &World, token: &str, node: usize) -> Option<u16> {
         let path = "/api/v2/connect/sessions/requests/stream";
-        let opened = world
-            .http
-            .stream(node, path, token, self.last_id.as_deref())
-            .await;
+        let opened = world.http.stream(node, path, token, self.last_id.as_deref()).await;
         match opened {
             Ok(response) => {
                 self.conn += 1;
                 self.due = None;
                 self.stream = Some(Stream::new(response.into_body()));
                 let asked = self.last_id.as_deref().and_then(Cursor::parse);
-                self.note(
-                    world,
-                    What::Opened {
-                        channel: Channel::Requests,
-                        asked,
-                        cursor: None,
-                    },
-                );
+                self.note(world, What::Opened { channel: Channel::Requests, asked, cursor: None });
                 let mean = world.plan.cut_gap;
                 let chance: f64 = rand::rng().random_range(1e-6..1.0);
                 self.cut = (!mean.is_zero() && world.phase() < Phase::Leaving)
@@ -94,9 +77,7 @@ impl Requests {
                 match trouble {
                     Trouble::Refused(refusal) => {
                         if refusal.status != 401 {
-                            world
-                                .stats
-                                .error(format!("requests stream: {}", refusal.label()));
+                            world.stats.error(format!("requests stream: {}", refusal.label()));
                         }
                         Some(refusal.status)
                     }
@@ -108,11 +89,7 @@ impl Requests {
 
     /// The stream ended, or it is time to cut it.
     pub(crate) fn ended(&mut self, world: &World) {
-        let why = if self.cut.is_some_and(|at| at <= Instant::now()) {
-            "cut by us"
-        } else {
-            "ended"
-        };
+        let why = if self.cut.is_some_and(|at| at <= Instant::now()) { "cut by us" } else { "ended" };
         self.stream = None;
         self.cut = None;
         self.due = Some(Instant::now() + Duration::from_millis(rand::rng().random_range(0..100)));
@@ -138,11 +115,7 @@ impl Requests {
             }
             (Kind::Other(_), None) => None,
             (kind, cursor) => {
-                let event = Event {
-                    kind,
-                    session: frame::session_of(&block.data),
-                    detail: Detail::None,
-                };
+                let event = Event { kind, session: frame::session_of(&block.data), detail: Detail::None };
                 if event.kind == Kind::Requested {
                     measure(world, &block.data);
                 }

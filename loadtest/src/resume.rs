@@ -60,20 +60,12 @@ pub(crate) async fn resume(args: Resume) -> Result<bool, String> {
     let http = Http::new(args.server.targets.clone(), args.server.http_connections);
     let mut process = run::begin(&args.server, &http).await?;
     let count = args.live_sessions.max(args.clients);
-    let doctors = setup::doctors(&http, count.div_ceil(PER_DOCTOR))
-        .await
-        .map_err(say("doctors"))?;
-    let patients = setup::patients(&http, count)
-        .await
-        .map_err(say("patients"))?;
-    let sessions = sessions(&http, &doctors, &patients)
-        .await
-        .map_err(say("sessions"))?;
+    let doctors = setup::doctors(&http, count.div_ceil(PER_DOCTOR)).await.map_err(say("doctors"))?;
+    let patients = setup::patients(&http, count).await.map_err(say("patients"))?;
+    let sessions = sessions(&http, &doctors, &patients).await.map_err(say("sessions"))?;
     let away = leave(&http, &patients, args.clients).await?;
     let some = sessions.get(..args.clients).unwrap_or_default();
-    write(&http, &doctors, some)
-        .await
-        .map_err(say("messages"))?;
+    write(&http, &doctors, some).await.map_err(say("messages"))?;
     let ready = match &mut process {
         Some(process) => Some(process.kill_and_restart(&http).await?),
         None => None,
@@ -98,11 +90,7 @@ pub(crate) async fn resume(args: Resume) -> Result<bool, String> {
 }
 
 /// One ongoing session for each patient: the session and the number of its doctor.
-async fn sessions(
-    http: &Http,
-    doctors: &[Account],
-    patients: &[Account],
-) -> Result<Vec<(Uuid, usize)>, Trouble> {
+async fn sessions(http: &Http, doctors: &[Account], patients: &[Account]) -> Result<Vec<(Uuid, usize)>, Trouble> {
     let progress = bar(patients.len() as u64, "sessions");
     let making = patients.iter().enumerate().map(|(number, patient)| {
         let of = number % doctors.len().max(1);
@@ -112,8 +100,8 @@ async fn sessions(
             let body = json!({"target_doctor_id": doctor.id});
             let call = Call::post("/api/v2/connect/sessions", Some(&patient.access), body);
             let made: Value = http.call(number, &call).await?.expect()?;
-            let session = frame::session_of(&made.to_string())
-                .ok_or_else(|| Trouble::Transport("no session_id".into()))?;
+            let session =
+                frame::session_of(&made.to_string()).ok_or_else(|| Trouble::Transport("no session_id".into()))?;
             let path = format!("/api/v2/connect/sessions/{session}/accept");
             let call = Call::post(&path, Some(&doctor.access), json!({}));
             http.call(number, &call).await?.expect::<Value>()?;
@@ -132,25 +120,17 @@ async fn sessions(
 
 /// Everybody connects, learns a cursor, and loses the connection.
 async fn leave(http: &Http, patients: &[Account], clients: usize) -> Result<Vec<Away>, String> {
-    let opening = patients
-        .iter()
-        .take(clients)
-        .enumerate()
-        .map(|(number, patient)| {
-            let authority = http.authority(number).to_owned();
-            async move {
-                let (socket, greeting) = socket::open(&authority, &patient.access, None)
-                    .await
-                    .map_err(|refused| format!("client {number}: {refused:?}"))?;
-                let cursor = greeting.cursor.ok_or("a greeting without a cursor")?;
-                let away = Away {
-                    authority,
-                    token: patient.access.clone(),
-                    cursor,
-                };
-                Ok::<_, String>((away, socket))
-            }
-        });
+    let opening = patients.iter().take(clients).enumerate().map(|(number, patient)| {
+        let authority = http.authority(number).to_owned();
+        async move {
+            let (socket, greeting) = socket::open(&authority, &patient.access, None)
+                .await
+                .map_err(|refused| format!("client {number}: {refused:?}"))?;
+            let cursor = greeting.cursor.ok_or("a greeting without a cursor")?;
+            let away = Away { authority, token: patient.access.clone(), cursor };
+            Ok::<_, String>((away, socket))
+        }
+    });
     let mut opening = stream::iter(opening).buffered(AT_ONCE);
     let mut open = Vec::new();
     while let Some(client) = opening.next().await {
@@ -161,11 +141,7 @@ async fn leave(http: &Http, patients: &[Account], clients: usize) -> Result<Vec<
 }
 
 /// What they miss.
-async fn write(
-    http: &Http,
-    doctors: &[Account],
-    sessions: &[(Uuid, usize)],
-) -> Result<(), Trouble> {
+async fn write(http: &Http, doctors: &[Account], sessions: &[(Uuid, usize)]) -> Result<(), Trouble> {
     let writing = sessions.iter().map(|(session, of)| {
         let doctor = doctors.get(*of);
         async move {
@@ -240,8 +216,7 @@ fn summary(
     all: Duration,
     back: &[Option<Back>],
 ) -> Result<ResumeReport, String> {
-    let mut times =
-        Histogram::<u64>::new_with_bounds(1, 600_000_000, 3).map_err(|error| error.to_string())?;
+    let mut times = Histogram::<u64>::new_with_bounds(1, 600_000_000, 3).map_err(|error| error.to_string())?;
     let mut tries = 0;
     for back in back.iter().flatten() {
         times.saturating_record(u64::try_from(back.took.as_micros()).unwrap_or(u64::MAX));

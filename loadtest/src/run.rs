@@ -27,12 +27,8 @@ pub(crate) async fn run(args: Run) -> Result<bool, String> {
     faults::raise_open_files();
     let http = Http::new(args.server.targets.clone(), args.server.http_connections);
     let process = begin(&args.server, &http).await?;
-    let doctors = setup::doctors(&http, args.doctors())
-        .await
-        .map_err(|trouble| format!("doctors: {trouble}"))?;
-    let patients = setup::patients(&http, args.sessions)
-        .await
-        .map_err(|trouble| format!("patients: {trouble}"))?;
+    let doctors = setup::doctors(&http, args.doctors()).await.map_err(|trouble| format!("doctors: {trouble}"))?;
+    let patients = setup::patients(&http, args.sessions).await.map_err(|trouble| format!("patients: {trouble}"))?;
     let (phase, watcher) = watch::channel(Phase::Running);
     let stats = Stats::new().map_err(|error| error.to_string())?;
     let seed = args.seed.unwrap_or_else(rand::random);
@@ -41,9 +37,8 @@ pub(crate) async fn run(args: Run) -> Result<bool, String> {
     let load = load(&args, &world, &phase, doctors, patients, process);
     let (departed, restarts, process) = Box::pin(load).await?;
     let loaded = world.began.elapsed();
-    let evidence = settle::settle(&world, departed, args.allow_resync)
-        .await
-        .map_err(|trouble| format!("reading back: {trouble}"));
+    let evidence =
+        settle::settle(&world, departed, args.allow_resync).await.map_err(|trouble| format!("reading back: {trouble}"));
     if let Some(process) = process {
         process.stop().await;
     }
@@ -51,8 +46,7 @@ pub(crate) async fn run(args: Run) -> Result<bool, String> {
     let verdict = history::check(&evidence);
     let report = Report::new(&args, &world, loaded, restarts, &verdict);
     report::table::print(&report, &verdict);
-    report::write(&report, args.json.as_deref(), args.html.as_deref())
-        .map_err(|error| format!("report: {error}"))?;
+    report::write(&report, args.json.as_deref(), args.html.as_deref()).map_err(|error| format!("report: {error}"))?;
     Ok(verdict.is_clean())
 }
 
@@ -167,10 +161,7 @@ async fn kill_on_time(
             }
             (None, None) => return Err("--kill-after needs --server-cmd or --kill-pid".into()),
         };
-        restarts.push(Restart {
-            killed_at_s,
-            ready_after_s: ready_after.as_secs_f64(),
-        });
+        restarts.push(Restart { killed_at_s, ready_after_s: ready_after.as_secs_f64() });
     }
     Ok((restarts, process))
 }
@@ -178,9 +169,7 @@ async fn kill_on_time(
 /// One sample a second, and the progress bar.
 async fn watch_over(world: Arc<World>, duration: Duration) {
     let bar = ProgressBar::new(duration.as_secs().max(1));
-    if let Ok(style) =
-        ProgressStyle::with_template("{prefix:>12} {bar:30} {pos}/{len} s  {wide_msg}")
-    {
+    if let Ok(style) = ProgressStyle::with_template("{prefix:>12} {bar:30} {pos}/{len} s  {wide_msg}") {
         bar.set_style(style);
     }
     bar.set_prefix("load");
@@ -195,11 +184,7 @@ async fn watch_over(world: Arc<World>, duration: Duration) {
         let last = stats.seconds().pop().unwrap_or_default();
         let sent = last.steps.get(Step::SendAck.key()).cloned();
         let sent = sent.unwrap_or_default();
-        let ending = if world.phase() == Phase::Running {
-            ""
-        } else {
-            "ending, "
-        };
+        let ending = if world.phase() == Phase::Running { "" } else { "ending, " };
         bar.set_message(format!(
             "{ending}{} live, {} sockets, {} msg/s, ack p50 {:.1} p99 {:.1} ms, {} cuts, {} errors",
             last.live_sessions,

@@ -33,18 +33,10 @@ struct Polled<'a> {
 }
 
 /// Reads everything back.
-pub(crate) async fn settle(
-    world: &World,
-    departed: Vec<Departed>,
-    allow_resync: bool,
-) -> Result<Evidence, Trouble> {
+pub(crate) async fn settle(world: &World, departed: Vec<Departed>, allow_resync: bool) -> Result<Evidence, Trouble> {
     let progress = bar(departed.len() as u64, "inboxes");
     let mut accounts: HashMap<Uuid, Account> = HashMap::new();
-    let mut evidence = Evidence {
-        allow_resync,
-        parties: world.sessions(),
-        ..Evidence::default()
-    };
+    let mut evidence = Evidence { allow_resync, parties: world.sessions(), ..Evidence::default() };
     let polls = departed.into_iter().map(|client| poll(world, client));
     let mut polls = stream::iter(polls).buffer_unordered(AT_ONCE);
     while let Some(client) = polls.next().await {
@@ -85,62 +77,56 @@ async fn poll(world: &World, mut client: Departed) -> Departed {
         return client;
     };
     let conn = client.conn + 1;
-    let note = |client: &mut Departed, what| {
-        let at_us = world.now_us();
-        client.log.entries.push(Entry { at_us, conn, what });
-    };
-    note(
-        &mut client,
-        What::Opened {
-            channel: Channel::Poll,
-            asked: Cursor::parse(&position),
-            cursor: None,
-        },
-    );
+    let opened = What::Opened { channel: Channel::Poll, asked: Cursor::parse(&position), cursor: None };
+    client.log.entries.push(Entry { at_us: world.now_us(), conn, what: opened });
     for _ in 0..PAGES {
-        let path = format!("/api/v2/connect/events/poll?since={position}&limit=500&wait=0");
-        let answer = match authorized(&world.http, &path, &mut client.account).await {
-            Ok(answer) if answer.status == 200 => answer,
-            Ok(answer) => {
-                world.stats.error(format!("final poll: {}", answer.status));
-                return client;
+        match page(world, &mut client, &position, conn).await {
+            Ok(Some(next)) => position = next,
+            Ok(None) => {
+                client.log.settled = true;
+                break;
             }
-            Err(trouble) => {
-                world.stats.error(format!("final poll: {trouble}"));
-                return client;
-            }
-        };
-        let Ok(page) = serde_json::from_slice::<Polled<'_>>(&answer.body) else {
-            world.stats.error("final poll: unreadable answer".into());
-            return client;
-        };
-        if page.resync
-            && let Some(cursor) = Cursor::parse(&page.cursor)
-        {
-            note(&mut client, What::Resync { cursor });
-        }
-        for raw in &page.events {
-            let read = Frame::parse(raw.get()).ok().and_then(|frame| {
-                let cursor = Cursor::parse(frame.cursor.as_deref()?)?;
-                if frame.name == "redacted" {
-                    return Some(What::Redacted { cursor });
-                }
-                let event = frame.event()?;
-                let cursor = Some(cursor);
-                Some(What::Event { cursor, event })
-            });
-            match read {
-                Some(what) => note(&mut client, what),
-                None => world.stats.error("final poll: unreadable event".into()),
+            Err(why) => {
+                world.stats.error(format!("final poll: {why}"));
+                break;
             }
         }
-        if page.events.is_empty() && !page.has_more && !page.resync {
-            client.log.settled = true;
-            return client;
-        }
-        position = page.cursor;
     }
     client
+}
+
+/// Notes one page and gives the next position; `None` at the head.
+async fn page(world: &World, client: &mut Departed, position: &str, conn: u32) -> Result<Option<String>, String> {
+    let path = format!("/api/v2/connect/events/poll?since={position}&limit=500&wait=0");
+    let answer = authorized(&world.http, &path, &mut client.account).await.map_err(|trouble| trouble.to_string())?;
+    if answer.status != 200 {
+        return Err(answer.status.to_string());
+    }
+    let page: Polled<'_> = serde_json::from_slice(&answer.body).map_err(|_| "unreadable answer".to_owned())?;
+    let at_us = world.now_us();
+    if page.resync
+        && let Some(cursor) = Cursor::parse(&page.cursor)
+    {
+        client.log.entries.push(Entry { at_us, conn, what: What::Resync { cursor } });
+    }
+    for raw in &page.events {
+        match read(raw.get()) {
+            Some(what) => client.log.entries.push(Entry { at_us, conn, what }),
+            None => world.stats.error("final poll: unreadable event".into()),
+        }
+    }
+    let at_head = page.events.is_empty() && !page.has_more && !page.resync;
+    Ok((!at_head).then_some(page.cursor))
+}
+
+fn read(text: &str) -> Option<What> {
+    let frame = Frame::parse(text).ok()?;
+    let cursor = Cursor::parse(frame.cursor.as_deref()?)?;
+    if frame.name == "redacted" {
+        return Some(What::Redacted { cursor });
+    }
+    let event = frame.event()?;
+    Some(What::Event { cursor: Some(cursor), event })
 }
 
 /// A GET that renews the token once if it has expired, and bears a server that is just coming back.
@@ -187,9 +173,7 @@ async fn strangers(world: &World, accounts: &HashMap<Uuid, Account>, evidence: &
         };
         let id = |key: &str| detail.get(key)?.as_str()?.parse().ok();
         if let (Some(patient), Some(doctor)) = (id("patient_id"), id("doctor_id")) {
-            evidence
-                .parties
-                .insert(session, Parties { patient, doctor });
+            evidence.parties.insert(session, Parties { patient, doctor });
         }
     }
 }
@@ -199,10 +183,7 @@ async fn history(http: &Http, session: Uuid, mut account: Account) -> Result<Vec
     let mut list = Vec::new();
     let mut after = "2000-01-01T00:00:00Z".to_owned();
     for _ in 0..PAGES {
-        let path = format!(
-            "/api/v2/connect/sessions/{session}/messages?limit=100&after={}",
-            after.replace('+', "%2B")
-        );
+        let path = format!("/api/v2/connect/sessions/{session}/messages?limit=100&after={}", after.replace('+', "%2B"));
         let page: Value = authorized(http, &path, &mut account).await?.expect()?;
         let items = page.get("items").and_then(Value::as_array);
         let Some(items) = items else {
@@ -213,9 +194,7 @@ async fn history(http: &Http, session: Uuid, mut account: Account) -> Result<Vec
                 .ok_or_else(|| Trouble::Transport("an unreadable stored message".into()))?;
             list.push(Stored { message });
         }
-        let last = items
-            .last()
-            .and_then(|item| item.get("created_at")?.as_str());
+        let last = items.last().and_then(|item| item.get("created_at")?.as_str());
         match last {
             Some(created) if page.get("has_more") == Some(&Value::Bool(true)) => {
                 after = created.to_owned();

@@ -36,47 +36,26 @@ pub(crate) enum Refused {
 }
 
 /// Connects and waits for the greeting.
-pub(crate) async fn open(
-    authority: &str,
-    token: &str,
-    since: Option<&str>,
-) -> Result<(Socket, Greeting), Refused> {
+pub(crate) async fn open(authority: &str, token: &str, since: Option<&str>) -> Result<(Socket, Greeting), Refused> {
     let opening = Box::pin(open_now(authority, token, since));
-    timeout(Duration::from_secs(15), opening)
-        .await
-        .unwrap_or(Err(Refused::Transport))
+    timeout(Duration::from_secs(15), opening).await.unwrap_or(Err(Refused::Transport))
 }
 
-async fn open_now(
-    authority: &str,
-    token: &str,
-    since: Option<&str>,
-) -> Result<(Socket, Greeting), Refused> {
-    let stream = http::dial(authority)
-        .await
-        .map_err(|_| Refused::Transport)?;
+async fn open_now(authority: &str, token: &str, since: Option<&str>) -> Result<(Socket, Greeting), Refused> {
+    let stream = http::dial(authority).await.map_err(|_| Refused::Transport)?;
     let address = match since {
         Some(cursor) => format!("ws://{authority}/api/v2/connect/ws?since={cursor}"),
         None => format!("ws://{authority}/api/v2/connect/ws"),
     };
-    let mut request = address
-        .into_client_request()
-        .map_err(|_| Refused::Transport)?;
+    let mut request = address.into_client_request().map_err(|_| Refused::Transport)?;
     let headers = request.headers_mut();
     let bearer = format!("Bearer {token}").parse();
     headers.insert("authorization", bearer.map_err(|_| Refused::Transport)?);
     let protocol = "consilium.v1".parse();
-    headers.insert(
-        "sec-websocket-protocol",
-        protocol.map_err(|_| Refused::Transport)?,
-    );
-    let config = WebSocketConfig::default()
-        .read_buffer_size(4096)
-        .write_buffer_size(2048)
-        .max_write_buffer_size(1024 * 1024);
-    let (mut socket, _) = client_async_with_config(request, stream, Some(config))
-        .await
-        .map_err(refusal)?;
+    headers.insert("sec-websocket-protocol", protocol.map_err(|_| Refused::Transport)?);
+    let config =
+        WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(2048).max_write_buffer_size(1024 * 1024);
+    let (mut socket, _) = client_async_with_config(request, stream, Some(config)).await.map_err(refusal)?;
     loop {
         match socket.next().await {
             Some(Ok(Message::Text(text))) => {

@@ -74,11 +74,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(body: Incoming) -> Self {
-        Self {
-            body,
-            parser: Parser::default(),
-            ready: std::collections::VecDeque::new(),
-        }
+        Self { body, parser: Parser::default(), ready: std::collections::VecDeque::new() }
     }
 
     /// The next block; `None` at the end. May be dropped at any wait without loss.

@@ -161,9 +161,7 @@ impl Stats {
     }
 
     pub(crate) fn record(&self, step: Step, took: Duration) {
-        let us = u64::try_from(took.as_micros())
-            .unwrap_or(u64::MAX)
-            .clamp(1, HIGHEST_US);
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).clamp(1, HIGHEST_US);
         if let Some(Ok(mut meter)) = self.meters.get(step as usize).map(Mutex::lock) {
             meter.total.saturating_record(us);
             meter.second.saturating_record(us);
@@ -211,10 +209,7 @@ impl Stats {
     }
 
     pub(crate) fn seconds(&self) -> Vec<Second> {
-        self.seconds
-            .lock()
-            .map(|list| list.clone())
-            .unwrap_or_default()
+        self.seconds.lock().map(|list| list.clone()).unwrap_or_default()
     }
 
     /// The whole run's histogram of a step.
@@ -224,24 +219,15 @@ impl Stats {
     }
 
     pub(crate) fn count(&self, step: Step) -> u64 {
-        self.meters
-            .get(step as usize)
-            .and_then(|meter| meter.lock().ok().map(|meter| meter.total.len()))
-            .unwrap_or(0)
+        self.meters.get(step as usize).and_then(|meter| meter.lock().ok().map(|meter| meter.total.len())).unwrap_or(0)
     }
 
     pub(crate) fn errors(&self) -> BTreeMap<String, u64> {
-        self.errors
-            .lock()
-            .map(|map| map.clone())
-            .unwrap_or_default()
+        self.errors.lock().map(|map| map.clone()).unwrap_or_default()
     }
 
     pub(crate) fn refusals(&self) -> BTreeMap<String, u64> {
-        self.refusals
-            .lock()
-            .map(|map| map.clone())
-            .unwrap_or_default()
+        self.refusals.lock().map(|map| map.clone()).unwrap_or_default()
     }
 
     pub(crate) fn error_count(&self) -> u64 {

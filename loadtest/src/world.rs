@@ -129,10 +129,7 @@ impl World {
     }
 
     pub(crate) fn sessions(&self) -> HashMap<Uuid, Parties> {
-        self.sessions
-            .lock()
-            .map(|sessions| sessions.clone())
-            .unwrap_or_default()
+        self.sessions.lock().map(|sessions| sessions.clone()).unwrap_or_default()
     }
 
     /// Doctors in turn, so that none has many more patients than another.

@@ -70,9 +70,9 @@ impl Key {
     pub(super) fn of(event: &Event) -> Option<Self> {
         let video = match &event.detail {
             super::record::Detail::Video { state, round } => Some((state.clone(), *round)),
-            super::record::Detail::None
-            | super::record::Detail::Message(_)
-            | super::record::Detail::Receipts(_) => None,
+            super::record::Detail::None | super::record::Detail::Message(_) | super::record::Detail::Receipts(_) => {
+                None
+            }
         };
         Some(Self {
             session: event.session?,
@@ -119,14 +119,8 @@ fn index<'a>(evidence: &'a Evidence, violations: &mut Vec<Violation>) -> Index<'
     for log in &evidence.inboxes {
         for entry in &log.entries {
             match &entry.what {
-                What::Sent {
-                    session,
-                    client_message_id,
-                } => {
-                    let sent = Sent {
-                        session: *session,
-                        sender: log.user,
-                    };
+                What::Sent { session, client_message_id } => {
+                    let sent = Sent { session: *session, sender: log.user };
                     index.sent.insert(*client_message_id, sent);
                 }
                 What::Event { event, .. } | What::Ack { event, .. } => {
@@ -153,11 +147,7 @@ fn index<'a>(evidence: &'a Evidence, violations: &mut Vec<Violation>) -> Index<'
 fn count(evidence: &Evidence) -> Verdict {
     let mut verdict = Verdict {
         sessions: evidence.parties.len() as u64,
-        messages: evidence
-            .histories
-            .values()
-            .map(|list| list.len() as u64)
-            .sum(),
+        messages: evidence.histories.values().map(|list| list.len() as u64).sum(),
         ..Verdict::default()
     };
     for log in evidence.inboxes.iter().chain(&evidence.requests) {
@@ -186,13 +176,7 @@ fn foreign(index: &Index<'_>, violations: &mut Vec<Violation>) {
                 continue;
             };
             let mut report = |fault, account| {
-                violations.push(Violation::at(
-                    fault,
-                    timeline.log,
-                    item.entry,
-                    Some(item.cursor),
-                    account,
-                ));
+                violations.push(Violation::at(fault, timeline.log, item.entry, Some(item.cursor), account));
             };
             let parties = index.evidence.parties.get(&session);
             if !parties.is_some_and(|parties| parties.includes(timeline.log.user)) {
@@ -236,13 +220,7 @@ fn repeated(index: &Index<'_>, violations: &mut Vec<Violation>) {
         let mut ids: HashMap<Uuid, Uuid> = HashMap::new();
         for item in &timeline.items {
             let mut report = |account| {
-                violations.push(Violation::at(
-                    Fault::Duplicated,
-                    timeline.log,
-                    item.entry,
-                    Some(item.cursor),
-                    account,
-                ));
+                violations.push(Violation::at(Fault::Duplicated, timeline.log, item.entry, Some(item.cursor), account));
             };
             if let Some(message) = item.event.message() {
                 let first = *ids.entry(message.client_message_id).or_insert(message.id);
@@ -253,16 +231,10 @@ fn repeated(index: &Index<'_>, violations: &mut Vec<Violation>) {
                     ));
                 }
             }
-            let once = !matches!(
-                item.event.kind,
-                Kind::Video | Kind::Delivered | Kind::Read | Kind::Other(_)
-            );
+            let once = !matches!(item.event.kind, Kind::Video | Kind::Delivered | Kind::Read | Kind::Other(_));
             if let (true, Some(key)) = (once, Key::of(item.event)) {
                 if let Some(before) = seen.get(&key) {
-                    report(format!(
-                        "{} came as {} and again as {}",
-                        item.event, before.cursor, item.cursor
-                    ));
+                    report(format!("{} came as {} and again as {}", item.event, before.cursor, item.cursor));
                 } else {
                     seen.insert(key, *item);
                 }

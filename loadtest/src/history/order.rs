@@ -35,13 +35,7 @@ fn sessions_in_order(timeline: &Timeline<'_>, violations: &mut Vec<Violation>) {
         };
         let life = lives.entry(session).or_default();
         let mut report = |account| {
-            violations.push(Violation::at(
-                Fault::Reordered,
-                timeline.log,
-                item.entry,
-                Some(item.cursor),
-                account,
-            ));
+            violations.push(Violation::at(Fault::Reordered, timeline.log, item.entry, Some(item.cursor), account));
         };
         match item.event.kind {
             Kind::Accepted => life.began = true,
@@ -55,10 +49,7 @@ fn sessions_in_order(timeline: &Timeline<'_>, violations: &mut Vec<Violation>) {
                 }
                 if let Some(message) = item.event.message() {
                     if life.newest_us.is_some_and(|us| us >= message.created_us) {
-                        report(format!(
-                            "{} is not younger than the message before it",
-                            item.event
-                        ));
+                        report(format!("{} is not younger than the message before it", item.event));
                     }
                     life.newest_us = Some(message.created_us);
                 }
@@ -71,17 +62,11 @@ fn sessions_in_order(timeline: &Timeline<'_>, violations: &mut Vec<Violation>) {
 /// `GET …/messages` ascends strictly (settled.md 13).
 fn histories_in_order(index: &Index<'_>, violations: &mut Vec<Violation>) {
     for (session, list) in &index.evidence.histories {
-        let reader = index
-            .evidence
-            .parties
-            .get(session)
-            .and_then(|parties| index.timelines.get(&parties.patient));
+        let reader = index.evidence.parties.get(session).and_then(|parties| index.timelines.get(&parties.patient));
         let Some(reader) = reader else { continue };
         for pair in list.windows(2) {
             let [before, after] = pair else { continue };
-            if after.message.created_us <= before.message.created_us
-                && after.message.id != before.message.id
-            {
+            if after.message.created_us <= before.message.created_us && after.message.id != before.message.id {
                 let account = format!(
                     "the history of session {session} has {} before {}, whose created_at is not later",
                     before.message.id, after.message.id
@@ -110,11 +95,7 @@ fn senders_order(index: &Index<'_>, log: &UserLog, violations: &mut Vec<Violatio
         .collect();
     let mut newest: HashMap<Uuid, (Uuid, i64)> = HashMap::new();
     for (entry, line) in log.entries.iter().enumerate() {
-        let What::Sent {
-            session,
-            client_message_id,
-        } = &line.what
-        else {
+        let What::Sent { session, client_message_id } = &line.what else {
             continue;
         };
         if refused.contains(client_message_id) {
@@ -126,9 +107,8 @@ fn senders_order(index: &Index<'_>, log: &UserLog, violations: &mut Vec<Violatio
         if let Some((before, us)) = newest.get(session)
             && *us >= created_us
         {
-            let account = format!(
-                "in session {session} {client_message_id} was sent after {before} and is stored before it"
-            );
+            let account =
+                format!("in session {session} {client_message_id} was sent after {before} and is stored before it");
             violations.push(Violation::at(Fault::Reordered, log, entry, None, account));
         }
         newest.insert(*session, (*client_message_id, created_us));
@@ -143,67 +123,41 @@ fn both_alike(index: &mut Index<'_>, violations: &mut Vec<Violation>) {
             if item.event.kind.goes_to_both()
                 && let Some(key) = Key::of(item.event)
             {
-                by_session
-                    .entry((key.session, *user))
-                    .or_default()
-                    .push((key, item));
+                by_session.entry((key.session, *user)).or_default().push((key, item));
             }
         }
     }
     let none = Vec::new();
     for (session, parties) in &index.evidence.parties {
-        let (Some(patient), Some(doctor)) = (
-            index.timelines.get(&parties.patient),
-            index.timelines.get(&parties.doctor),
-        ) else {
+        let (Some(patient), Some(doctor)) =
+            (index.timelines.get(&parties.patient), index.timelines.get(&parties.doctor))
+        else {
             continue;
         };
         if patient.excuses(None) || doctor.excuses(None) {
             continue;
         }
-        let left = by_session
-            .get(&(*session, parties.patient))
-            .unwrap_or(&none);
+        let left = by_session.get(&(*session, parties.patient)).unwrap_or(&none);
         let right = by_session.get(&(*session, parties.doctor)).unwrap_or(&none);
-        for (have, lacks, from, to) in [
-            (left, right, patient, doctor),
-            (right, left, doctor, patient),
-        ] {
+        for (have, lacks, from, to) in [(left, right, patient, doctor), (right, left, doctor, patient)] {
             for (key, item) in missing(have, lacks) {
                 if index.told.insert((to.log.user, key.clone())) {
                     let account = format!("{} never reached {}", item.event, to.log.name);
-                    violations.push(Violation::at(
-                        Fault::Lost,
-                        from.log,
-                        item.entry,
-                        Some(item.cursor),
-                        account,
-                    ));
+                    violations.push(Violation::at(Fault::Lost, from.log, item.entry, Some(item.cursor), account));
                 }
             }
         }
         if let Some((item, expected)) = first_difference(left, right) {
-            let account = format!(
-                "{} came to {} where {} had {expected}",
-                item.event, patient.log.name, doctor.log.name
-            );
-            violations.push(Violation::at(
-                Fault::Reordered,
-                patient.log,
-                item.entry,
-                Some(item.cursor),
-                account,
-            ));
+            let account =
+                format!("{} came to {} where {} had {expected}", item.event, patient.log.name, doctor.log.name);
+            violations.push(Violation::at(Fault::Reordered, patient.log, item.entry, Some(item.cursor), account));
         }
     }
 }
 
 type Seen<'a, 'b> = Vec<(Key, &'a Item<'b>)>;
 
-fn missing<'x, 'a, 'b>(
-    have: &'x Seen<'a, 'b>,
-    lacks: &Seen<'_, '_>,
-) -> Vec<&'x (Key, &'a Item<'b>)> {
+fn missing<'x, 'a, 'b>(have: &'x Seen<'a, 'b>, lacks: &Seen<'_, '_>) -> Vec<&'x (Key, &'a Item<'b>)> {
     let mut counts: HashMap<&Key, usize> = HashMap::new();
     for (key, _) in lacks {
         *counts.entry(key).or_default() += 1;
@@ -220,10 +174,7 @@ fn missing<'x, 'a, 'b>(
 }
 
 /// The first place where the common events of two sides differ in order.
-fn first_difference<'a, 'b>(
-    left: &Seen<'a, 'b>,
-    right: &Seen<'_, '_>,
-) -> Option<(&'a Item<'b>, String)> {
+fn first_difference<'a, 'b>(left: &Seen<'a, 'b>, right: &Seen<'_, '_>) -> Option<(&'a Item<'b>, String)> {
     let left_keys: HashSet<&Key> = left.iter().map(|(key, _)| key).collect();
     let right_keys: HashSet<&Key> = right.iter().map(|(key, _)| key).collect();
     let mut left = left.iter().filter(|(key, _)| right_keys.contains(key));

@@ -19,10 +19,7 @@ impl Cursor {
         let (epoch, seq) = text.rsplit_once('-')?;
         let mut hasher = DefaultHasher::new();
         epoch.hash(&mut hasher);
-        Some(Self {
-            epoch: hasher.finish(),
-            seq: seq.parse().ok()?,
-        })
+        Some(Self { epoch: hasher.finish(), seq: seq.parse().ok()? })
     }
 }
 
@@ -228,12 +225,7 @@ pub(crate) struct UserLog {
 
 impl UserLog {
     pub(crate) fn new(user: Uuid, name: String) -> Self {
-        Self {
-            user,
-            name,
-            entries: Vec::new(),
-            settled: false,
-        }
+        Self { user, name, entries: Vec::new(), settled: false }
     }
 }
 
@@ -286,30 +278,18 @@ impl fmt::Display for Entry {
             None => "-".to_owned(),
         };
         match &self.what {
-            What::Opened {
-                channel,
-                asked,
-                cursor,
-            } => {
+            What::Opened { channel, asked, cursor } => {
                 let channel = match channel {
                     Channel::Socket => "socket",
                     Channel::Requests => "requests stream",
                     Channel::Poll => "poll",
                 };
-                write!(
-                    f,
-                    "opened {channel} since {} greeted with {}",
-                    show(asked),
-                    show(cursor)
-                )
+                write!(f, "opened {channel} since {} greeted with {}", show(asked), show(cursor))
             }
             What::Event { cursor, event } => write!(f, "{} {event}", show(cursor)),
             What::Redacted { cursor } => write!(f, "{cursor} redacted"),
             What::Reached { cursor } => write!(f, "{cursor} reached"),
-            What::Sent {
-                client_message_id,
-                session,
-            } => write!(f, "sent {client_message_id} in session {session}"),
+            What::Sent { client_message_id, session } => write!(f, "sent {client_message_id} in session {session}"),
             What::Refused { client_message_id } => match client_message_id {
                 Some(id) => write!(f, "refused message {id}"),
                 None => write!(f, "refused"),

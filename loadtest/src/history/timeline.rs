@@ -54,9 +54,8 @@ impl Walk<'_, '_> {
         if let Some(position) = self.position
             && position.epoch != cursor.epoch
         {
-            let account = format!(
-                "the epoch changed after {position} without a resync; no number after it can be compared"
-            );
+            let account =
+                format!("the epoch changed after {position} without a resync; no number after it can be compared");
             self.report(Fault::Gap, entry, cursor, account);
             self.seen.clear();
             self.holes.clear();
@@ -79,10 +78,7 @@ impl Walk<'_, '_> {
                 let account = if self.holes.remove(&cursor.seq).is_some() {
                     format!("number {} came after number {}", cursor.seq, position.seq)
                 } else {
-                    format!(
-                        "number {} came although the client had resumed after {}",
-                        cursor.seq, position.seq
-                    )
+                    format!("number {} came although the client had resumed after {}", cursor.seq, position.seq)
                 };
                 self.report(Fault::Reordered, entry, cursor, account);
             }
@@ -91,8 +87,7 @@ impl Walk<'_, '_> {
     }
 
     fn report(&mut self, fault: Fault, entry: usize, cursor: Cursor, account: String) {
-        self.violations
-            .push(Violation::at(fault, self.log, entry, Some(cursor), account));
+        self.violations.push(Violation::at(fault, self.log, entry, Some(cursor), account));
     }
 
     /// Says which numbers never came, neighbouring ones together.
@@ -111,8 +106,7 @@ impl Walk<'_, '_> {
             } else {
                 format!("numbers {first} to {last} of the inbox never came")
             };
-            self.violations
-                .push(Violation::at(Fault::Gap, self.log, entry, None, account));
+            self.violations.push(Violation::at(Fault::Gap, self.log, entry, None, account));
         }
     }
 
@@ -139,38 +133,16 @@ impl Walk<'_, '_> {
 }
 
 /// Walks one log; what is wrong with the numbers goes to `violations`.
-pub(super) fn walk<'a>(
-    log: &'a UserLog,
-    allow_resync: bool,
-    violations: &mut Vec<Violation>,
-) -> Timeline<'a> {
-    let mut walk = Walk {
-        log,
-        position: None,
-        seen: HashSet::new(),
-        holes: BTreeMap::new(),
-        violations,
-    };
+pub(super) fn walk<'a>(log: &'a UserLog, allow_resync: bool, violations: &mut Vec<Violation>) -> Timeline<'a> {
+    let mut walk = Walk { log, position: None, seen: HashSet::new(), holes: BTreeMap::new(), violations };
     let mut items: Vec<Item<'a>> = Vec::new();
     let mut resynced_us = None;
     for (index, entry) in log.entries.iter().enumerate() {
         match &entry.what {
             What::Opened { asked, cursor, .. } => walk.opened(*asked, *cursor),
-            What::Event {
-                cursor: Some(cursor),
-                event,
-            }
-            | What::Ack {
-                cursor: Some(cursor),
-                event,
-                ..
-            } => {
+            What::Event { cursor: Some(cursor), event } | What::Ack { cursor: Some(cursor), event, .. } => {
                 if walk.advance(index, *cursor) {
-                    items.push(Item {
-                        cursor: *cursor,
-                        entry: index,
-                        event,
-                    });
+                    items.push(Item { cursor: *cursor, entry: index, event });
                 }
             }
             What::Redacted { cursor } => {
@@ -195,10 +167,5 @@ pub(super) fn walk<'a>(
             messages.entry(message.id).or_default().push(index);
         }
     }
-    Timeline {
-        log,
-        items,
-        resynced_us,
-        messages,
-    }
+    Timeline { log, items, resynced_us, messages }
 }

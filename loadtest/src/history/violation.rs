@@ -71,13 +71,7 @@ impl Violation {
     }
 
     /// A violation at one entry of a log.
-    pub(crate) fn at(
-        fault: Fault,
-        log: &UserLog,
-        entry: usize,
-        cursor: Option<Cursor>,
-        account: String,
-    ) -> Self {
+    pub(crate) fn at(fault: Fault, log: &UserLog, entry: usize, cursor: Option<Cursor>, account: String) -> Self {
         let first = entry.saturating_sub(3);
         let neighbours = log
             .entries

@@ -10,9 +10,7 @@ const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 64.0;
 const BOTTOM: f64 = 28.0;
-const COLOURS: [&str; 6] = [
-    "#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#475569",
-];
+const COLOURS: [&str; 6] = ["#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#475569"];
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:900px;margin:2rem auto;padding:0 1rem;color:#1e293b}\
 table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .75rem;border-bottom:1px solid #e2e8f0;text-align:right}\
@@ -56,9 +54,7 @@ pub(super) fn page(report: &Report) -> Result<String, fmt::Error> {
     out.push_str("<h2>Latency over time</h2>");
     let latency = [Step::SendAck, Step::SendSeen].map(|step| over_time(&report.seconds, step));
     let lines: Vec<Series<'_>> = latency.into_iter().flatten().collect();
-    Plot::new(&lines, "s", "ms", Scale::Log)
-        .marked(&kills)
-        .svg(&mut out)?;
+    Plot::new(&lines, "s", "ms", Scale::Log).marked(&kills).svg(&mut out)?;
     out.push_str("<h2>Percentiles</h2><p>1 nine is p90, 2 nines are p99, 3 nines are p99.9.</p>");
     let curves: Vec<Series<'_>> = report.steps.iter().filter_map(curve).collect();
     Plot::new(&curves, "nines", "ms", Scale::Log).svg(&mut out)?;
@@ -70,18 +66,10 @@ pub(super) fn page(report: &Report) -> Result<String, fmt::Error> {
     let lines = [
         counts(&report.seconds, Step::SendAck, "messages acknowledged/s"),
         counts(&report.seconds, Step::SendSeen, "messages seen/s"),
-        Series {
-            name: "live sessions",
-            points: of(|second| second.live_sessions),
-        },
-        Series {
-            name: "sockets",
-            points: of(|second| second.connections),
-        },
+        Series { name: "live sessions", points: of(|second| second.live_sessions) },
+        Series { name: "sockets", points: of(|second| second.connections) },
     ];
-    Plot::new(&lines, "s", "", Scale::Linear)
-        .marked(&kills)
-        .svg(&mut out)?;
+    Plot::new(&lines, "s", "", Scale::Linear).marked(&kills).svg(&mut out)?;
     list(&mut out, "Errors", &report.errors)?;
     let title = "Refusals that the scenario's own races explain";
     list(&mut out, title, &report.refusals)?;
@@ -91,11 +79,7 @@ pub(super) fn page(report: &Report) -> Result<String, fmt::Error> {
 
 fn verdict(out: &mut String, report: &Report) -> fmt::Result {
     let check = &report.check;
-    let class = if check.violations == 0 && check.undecided.is_empty() {
-        "ok"
-    } else {
-        "bad"
-    };
+    let class = if check.violations == 0 && check.undecided.is_empty() { "ok" } else { "bad" };
     write!(
         out,
         "<p class=\"{class}\"><b>{} violations</b> in {} events and {} acknowledgements over {} connections, \
@@ -122,18 +106,10 @@ fn verdict(out: &mut String, report: &Report) -> fmt::Result {
 }
 
 fn steps(out: &mut String, report: &Report) -> fmt::Result {
-    out.push_str(
-        "<table><tr><th>step, in ms<th>count<th>mean<th>p50<th>p90<th>p99<th>p99.9<th>max</tr>",
-    );
+    out.push_str("<table><tr><th>step, in ms<th>count<th>mean<th>p50<th>p90<th>p99<th>p99.9<th>max</tr>");
     for step in &report.steps {
         write!(out, "<tr><td>{}<td>{}", escape(step.label), step.count)?;
-        let values = [
-            step.p50_us,
-            step.p90_us,
-            step.p99_us,
-            step.p999_us,
-            step.max_us,
-        ];
+        let values = [step.p50_us, step.p90_us, step.p99_us, step.p999_us, step.max_us];
         write!(out, "<td>{:.2}", step.mean_us / 1e3)?;
         for us in values {
             write!(out, "<td>{:.2}", us as f64 / 1e3)?;
@@ -168,49 +144,23 @@ fn over_time(seconds: &[Second], step: Step) -> [Series<'static>; 2] {
             tail.push((second.at_s, sample.p99_us as f64 / 1e3));
         }
     }
-    [
-        Series {
-            name: p50,
-            points: median,
-        },
-        Series {
-            name: p99,
-            points: tail,
-        },
-    ]
+    [Series { name: p50, points: median }, Series { name: p99, points: tail }]
 }
 
 fn counts<'a>(seconds: &[Second], step: Step, name: &'a str) -> Series<'a> {
     let count = |second: &Second| {
         let sample = second.steps.get(step.key());
-        (
-            second.at_s,
-            sample.map_or(0.0, |sample| sample.count as f64),
-        )
+        (second.at_s, sample.map_or(0.0, |sample| sample.count as f64))
     };
-    Series {
-        name,
-        points: seconds.iter().map(count).collect(),
-    }
+    Series { name, points: seconds.iter().map(count).collect() }
 }
 
 /// A percentile curve; its x counts nines, so that the tail has room.
 fn curve(step: &StepReport) -> Option<Series<'_>> {
-    let wanted = [
-        "send_ack",
-        "send_seen",
-        "delivered_seen",
-        "read_seen",
-        "request_shown",
-        "resume",
-    ];
+    let wanted = ["send_ack", "send_seen", "delivered_seen", "read_seen", "request_shown", "resume"];
     wanted.contains(&step.key).then(|| Series {
         name: step.label,
-        points: step
-            .curve
-            .iter()
-            .map(|(quantile, us)| (-(1.0 - quantile).log10(), *us as f64 / 1e3))
-            .collect(),
+        points: step.curve.iter().map(|(quantile, us)| (-(1.0 - quantile).log10(), *us as f64 / 1e3)).collect(),
     })
 }
 
@@ -275,10 +225,7 @@ impl<'a> Plot<'a> {
             )?;
         }
         for (number, (line, colour)) in self.lines.iter().zip(COLOURS.iter().cycle()).enumerate() {
-            write!(
-                out,
-                "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\""
-            )?;
+            write!(out, "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"")?;
             for (x, y) in &line.points {
                 write!(out, "{:.1},{:.1} ", self.x(*x), self.y(*y))?;
             }
@@ -343,10 +290,7 @@ fn list(out: &mut String, title: &str, counts: &BTreeMap<String, u64>) -> fmt::R
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -358,14 +302,8 @@ mod tests {
     #[test]
     fn a_plot_stays_within_its_box() {
         let lines = [
-            Series {
-                name: "a < b",
-                points: vec![(0.0, 0.5), (10.0, 800.0)],
-            },
-            Series {
-                name: "nothing",
-                points: Vec::new(),
-            },
+            Series { name: "a < b", points: vec![(0.0, 0.5), (10.0, 800.0)] },
+            Series { name: "nothing", points: Vec::new() },
         ];
         for scale in [Scale::Linear, Scale::Log] {
             let plot = Plot::new(&lines, "s", "ms", scale).marked(&[5.0]);

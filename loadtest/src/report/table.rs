@@ -6,10 +6,7 @@ use crate::history::Verdict;
 /// Prints the whole report.
 pub(crate) fn print(report: &Report, verdict: &Verdict) {
     println!();
-    println!(
-        "{:<34} {:>9} {:>10} {:>10} {:>10} {:>10}",
-        "step, in ms", "count", "p50", "p99", "p99.9", "max"
-    );
+    println!("{:<34} {:>9} {:>10} {:>10} {:>10} {:>10}", "step, in ms", "count", "p50", "p99", "p99.9", "max");
     for step in &report.steps {
         println!(
             "{:<34} {:>9} {:>10} {:>10} {:>10} {:>10}",
@@ -36,10 +33,7 @@ pub(crate) fn print(report: &Report, verdict: &Verdict) {
         through.consultations, through.reconnects, report.load.seed
     );
     for restart in &report.restarts {
-        println!(
-            "server killed at {:.1} s, ready again {:.2} s later",
-            restart.killed_at_s, restart.ready_after_s
-        );
+        println!("server killed at {:.1} s, ready again {:.2} s later", restart.killed_at_s, restart.ready_after_s);
     }
     println!();
     if report.errors.is_empty() {

@@ -48,8 +48,7 @@ impl Chat {
             length = plan.length * 2 + Duration::from_secs(5);
         }
         let gap = client.around(plan.message_gap);
-        let video = (plan.video && role == Role::Doctor)
-            .then(|| (now + client.around(plan.length / 4), "video.allow"));
+        let video = (plan.video && role == Role::Doctor).then(|| (now + client.around(plan.length / 4), "video.allow"));
         Self {
             session,
             role,
@@ -99,10 +98,7 @@ impl Chat {
             return;
         }
         if now >= self.next_message {
-            client
-                .world
-                .stats
-                .record(Step::TimerLag, now - self.next_message);
+            client.world.stats.record(Step::TimerLag, now - self.next_message);
             let length = client.world.plan.message_bytes;
             let reference = client.reference();
             client.send(Command::message(reference, self.session, length));
@@ -125,12 +121,7 @@ impl Chat {
             let ids = std::mem::take(&mut self.undelivered);
             for some in ids.chunks(500) {
                 let reference = client.reference();
-                client.send(Command::receipt(
-                    reference,
-                    Kind::Delivered,
-                    self.session,
-                    some,
-                ));
+                client.send(Command::receipt(reference, Kind::Delivered, self.session, some));
             }
             self.unread.extend(ids);
             if self.read_at.is_none() {
@@ -154,8 +145,7 @@ impl Chat {
                 if message.sender != client.account.id && client.world.plan.receipts {
                     self.undelivered.push(message.id);
                     // A moment, so that a replay is answered in one piece.
-                    self.deliver_at
-                        .get_or_insert(Instant::now() + Duration::from_millis(5));
+                    self.deliver_at.get_or_insert(Instant::now() + Duration::from_millis(5));
                 }
             }
             Detail::Video { state, round } => self.on_video(client, state, *round),

@@ -29,20 +29,11 @@ struct Doctor {
 pub(crate) async fn live(world: Arc<World>, account: Account, number: usize) -> Departed {
     let stream = UserLog::new(account.id, format!("doctor {number}'s requests stream"));
     // Patients count from 0; a doctor's randomness must not be a patient's.
-    let mut client = Client::new(
-        world,
-        account,
-        format!("doctor {number}"),
-        1_000_000 + number,
-    );
+    let mut client = Client::new(world, account, format!("doctor {number}"), 1_000_000 + number);
     client.requests = Some(Requests::new(stream));
     let reference = client.reference();
     client.send(Command::online(reference));
-    let mut doctor = Doctor {
-        client,
-        chats: HashMap::new(),
-        answered: HashSet::new(),
-    };
+    let mut doctor = Doctor { client, chats: HashMap::new(), answered: HashSet::new() };
     while !doctor.is_finished() {
         doctor.act();
         let deadline = doctor.due();
@@ -58,10 +49,7 @@ pub(crate) async fn live(world: Arc<World>, account: Account, number: usize) -> 
                 }
             }
             Incoming::Over => break,
-            Incoming::Acked { event: None }
-            | Incoming::Refused { .. }
-            | Incoming::Nothing
-            | Incoming::Reconnected => {}
+            Incoming::Acked { event: None } | Incoming::Refused { .. } | Incoming::Nothing | Incoming::Reconnected => {}
         }
     }
     doctor.client.leave().await
@@ -69,17 +57,12 @@ pub(crate) async fn live(world: Arc<World>, account: Account, number: usize) -> 
 
 impl Doctor {
     fn is_finished(&self) -> bool {
-        self.client.world.phase() >= Phase::Leaving
-            && self.chats.is_empty()
-            && self.client.is_idle()
+        self.client.world.phase() >= Phase::Leaving && self.chats.is_empty() && self.client.is_idle()
     }
 
     fn due(&self) -> Instant {
         let due = Instant::now() + LOOK_UP;
-        self.chats
-            .values()
-            .filter_map(Chat::due)
-            .fold(due, Instant::min)
+        self.chats.values().filter_map(Chat::due).fold(due, Instant::min)
     }
 
     fn act(&mut self) {
@@ -94,11 +77,7 @@ impl Doctor {
         if !self.answered.insert(session) {
             return;
         }
-        let kind = if self.client.chance(REJECTED) {
-            Kind::Rejected
-        } else {
-            Kind::Accepted
-        };
+        let kind = if self.client.chance(REJECTED) { Kind::Rejected } else { Kind::Accepted };
         let reference = self.client.reference();
         self.client.send(Command::session(reference, kind, session));
     }

@@ -26,15 +26,8 @@ const FICKLE: f64 = 0.01;
 
 #[derive(Debug)]
 enum Stage {
-    Resting {
-        until: Instant,
-    },
-    Asked {
-        session: Uuid,
-        until: Instant,
-        fickle: bool,
-        cancelled: bool,
-    },
+    Resting { until: Instant },
+    Asked { session: Uuid, until: Instant, fickle: bool, cancelled: bool },
     Talking(Chat),
 }
 
@@ -47,18 +40,9 @@ struct Patient {
 
 /// Lives until the run ends.
 pub(crate) async fn live(world: Arc<World>, account: Account, number: usize) -> Departed {
-    let client = Client::new(
-        Arc::clone(&world),
-        account,
-        format!("patient {number}"),
-        number,
-    );
+    let client = Client::new(Arc::clone(&world), account, format!("patient {number}"), number);
     let until = world.next_arrival();
-    let mut patient = Patient {
-        client,
-        stage: Stage::Resting { until },
-        closing: Vec::new(),
-    };
+    let mut patient = Patient { client, stage: Stage::Resting { until }, closing: Vec::new() };
     while !patient.is_finished() {
         patient.act().await;
         let deadline = patient.due();
@@ -68,10 +52,7 @@ pub(crate) async fn live(world: Arc<World>, account: Account, number: usize) -> 
             }
             Incoming::Refused { command } => patient.on_refusal(&command.deed),
             Incoming::Over => break,
-            Incoming::Acked { event: None }
-            | Incoming::Nothing
-            | Incoming::Reconnected
-            | Incoming::Shown(_) => {}
+            Incoming::Acked { event: None } | Incoming::Nothing | Incoming::Reconnected | Incoming::Shown(_) => {}
         }
     }
     patient.client.leave().await
@@ -93,10 +74,7 @@ impl Patient {
             Stage::Asked { until, .. } => Some(*until),
             Stage::Talking(chat) => chat.due(),
         };
-        for other in stage
-            .into_iter()
-            .chain(self.closing.iter().filter_map(Chat::due))
-        {
+        for other in stage.into_iter().chain(self.closing.iter().filter_map(Chat::due)) {
             due = due.min(other);
         }
         due
@@ -115,12 +93,7 @@ impl Patient {
                     self.ask().await;
                 }
             }
-            Stage::Asked {
-                session,
-                until,
-                fickle,
-                cancelled,
-            } => {
+            Stage::Asked { session, until, fickle, cancelled } => {
                 if now < *until && (*cancelled || !ending) {
                     return;
                 }
@@ -195,11 +168,7 @@ impl Patient {
         match &mut self.stage {
             // Refused an end: it is not ongoing any more.
             Stage::Talking(chat) if chat.session == *session && *kind == Kind::Ended => {
-                let event = Event {
-                    kind: Kind::Ended,
-                    session: Some(*session),
-                    detail: Detail::None,
-                };
+                let event = Event { kind: Kind::Ended, session: Some(*session), detail: Detail::None };
                 self.on_event(&event);
             }
             _ => {}
@@ -250,10 +219,7 @@ impl Patient {
     }
 
     fn asked(&mut self, created: &Value, doctor: Uuid, sent_us: u64) {
-        let session = created
-            .get("session_id")
-            .and_then(Value::as_str)
-            .and_then(|id| id.parse().ok());
+        let session = created.get("session_id").and_then(Value::as_str).and_then(|id| id.parse().ok());
         let Some(session) = session else {
             let stats = &self.client.world.stats;
             stats.error("a request answered without session_id".into());
@@ -261,30 +227,15 @@ impl Patient {
             return;
         };
         let patient = self.client.account.id;
-        self.client
-            .world
-            .add_session(session, Parties { patient, doctor });
+        self.client.world.add_session(session, Parties { patient, doctor });
         self.client.note(What::Ack {
             cursor: None,
-            event: Event {
-                kind: Kind::Requested,
-                session: Some(session),
-                detail: Detail::None,
-            },
+            event: Event { kind: Kind::Requested, session: Some(session), detail: Detail::None },
             sent_us,
         });
         let fickle = self.client.chance(FICKLE);
-        let patience = if fickle {
-            Duration::from_millis(5)
-        } else {
-            PATIENCE
-        };
-        self.stage = Stage::Asked {
-            session,
-            until: Instant::now() + patience,
-            fickle,
-            cancelled: false,
-        };
+        let patience = if fickle { Duration::from_millis(5) } else { PATIENCE };
+        self.stage = Stage::Asked { session, until: Instant::now() + patience, fickle, cancelled: false };
     }
 
     /// Whether to try again.
@@ -301,11 +252,7 @@ impl Patient {
                 true
             }
             _ => {
-                let other = refusal
-                    .body
-                    .get("session_id")
-                    .and_then(Value::as_str)
-                    .and_then(|id| id.parse().ok());
+                let other = refusal.body.get("session_id").and_then(Value::as_str).and_then(|id| id.parse().ok());
                 match (refusal.code.as_deref(), other) {
                     (Some("ACTIVE_SESSION_EXISTS"), Some(session)) => {
                         world.stats.refusal(format!("request: {}", refusal.label()));
@@ -329,18 +276,12 @@ impl Patient {
         let http = &self.client.world.http;
         let found = http.call(self.client.node(), &call).await;
         let found: Option<Value> = found.and_then(|answer| answer.expect()).ok();
-        let status = found
-            .as_ref()
-            .and_then(|detail| detail.get("status")?.as_str());
+        let status = found.as_ref().and_then(|detail| detail.get("status")?.as_str());
         match status {
             Some("ONGOING") => self.talk(session),
             Some("REQUESTED") => {
-                self.stage = Stage::Asked {
-                    session,
-                    until: Instant::now() + PATIENCE,
-                    fickle: false,
-                    cancelled: false,
-                };
+                self.stage =
+                    Stage::Asked { session, until: Instant::now() + PATIENCE, fickle: false, cancelled: false };
             }
             _ => self.rest(),
         }
