@@ -55,7 +55,7 @@ pub(crate) struct Run {
     /// How long new consultations begin, such as 60, 60s or 5m.
     #[arg(long, value_parser = seconds, default_value = "60s")]
     pub(crate) duration: Duration,
-    /// Doctors; the default is one for four patients, which keeps them under the command limit.
+    /// Doctors; the default is one for at most four patients, which keeps them under the command limit.
     #[arg(long)]
     pub(crate) doctors: Option<usize>,
     /// Messages a second in each session, both parties together.
@@ -148,7 +148,12 @@ impl Run {
     }
 
     pub(crate) fn doctors(&self) -> usize {
-        self.doctors.unwrap_or_else(|| self.sessions.div_ceil(4)).max(1)
+        // A doctor sends half the messages, a delivered for each of the others, and a read now and then;
+        // together with the rest that has to stay under 20 commands a second.
+        let half = self.message_rate / 2.0;
+        let commands = half * 2.0 + half.min(1.5);
+        let patients = (14.0 / commands.max(0.01)).clamp(1.0, 4.0) as usize;
+        self.doctors.unwrap_or_else(|| self.sessions.div_ceil(patients)).max(1)
     }
 
     pub(crate) fn length(&self) -> Duration {

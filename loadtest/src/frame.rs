@@ -1,6 +1,7 @@
 //! Server frames (realtime.md §4), read without copying what nobody looks at.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -131,6 +132,16 @@ pub(crate) fn message(data: &str) -> Option<(Option<Uuid>, Message)> {
         intact: is_intact(&out.content, out.client_message_id),
     };
     Some((out.session_id, message))
+}
+
+/// How long `going_away` asks to stay away, at most ten seconds.
+pub(crate) fn reconnect_after(data: &str) -> Option<Duration> {
+    #[derive(Deserialize)]
+    struct GoingAway {
+        reconnect_after_ms: u64,
+    }
+    let going: GoingAway = serde_json::from_str(data).ok()?;
+    Some(Duration::from_millis(going.reconnect_after_ms.min(10_000)))
 }
 
 /// The session named in some data.

@@ -93,9 +93,18 @@ async fn load(
     patients: Vec<Account>,
     process: Option<Process>,
 ) -> Result<Loaded, String> {
+    let all = i64::try_from(doctors.len()).unwrap_or(i64::MAX);
     let mut theirs = JoinSet::new();
     for (number, account) in doctors.into_iter().enumerate() {
         theirs.spawn(Box::pin(doctor::live(Arc::clone(world), account, number)));
+    }
+    // A doctor's history must begin before the first request.
+    let until = Instant::now() + Duration::from_secs(30);
+    while world.stats.connections.load(Ordering::Relaxed) < all {
+        if Instant::now() > until {
+            return Err("the doctors could not connect".into());
+        }
+        sleep(Duration::from_millis(20)).await;
     }
     let mut ours = JoinSet::new();
     for (number, account) in patients.into_iter().enumerate() {

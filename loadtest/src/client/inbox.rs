@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Client, Incoming};
 use crate::command::{Command, Deed, seen_step};
-use crate::frame::{Frame, FrameError};
+use crate::frame::{self, Frame, FrameError};
 use crate::history::{Cursor, What};
 use crate::stats::Step;
 
@@ -32,6 +32,11 @@ impl Client {
             }
             "token.expiring" => {
                 self.refresh().await;
+                return None;
+            }
+            "going_away" => {
+                let data = frame.data.map_or("null", |data| data.get());
+                self.stay_away = frame::reconnect_after(data);
                 return None;
             }
             "redacted" => {

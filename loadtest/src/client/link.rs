@@ -70,6 +70,9 @@ impl Client {
     pub(super) async fn reconnect(&mut self) -> bool {
         let mut pause = Duration::from_millis(40);
         let mut failures: u32 = 0;
+        if let Some(wait) = self.stay_away.take() {
+            sleep(wait).await;
+        }
         loop {
             if self.world.phase() == Phase::Over {
                 return false;
@@ -105,6 +108,13 @@ impl Client {
         self.socket = Some(socket);
         self.bucket = Bucket::commands(Instant::now());
         self.world.stats.connections.fetch_add(1, Ordering::Relaxed);
+        for command in &mut self.waiting {
+            // What was wished for while there was no connection waited for one.
+            command.crossed = true;
+            if let Some(mark) = command.mark() {
+                self.world.take_mark(mark);
+            }
+        }
         let asked = self.position.as_deref().and_then(Cursor::parse);
         self.note(What::Opened {
             channel: Channel::Socket,

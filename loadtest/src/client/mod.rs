@@ -66,7 +66,11 @@ pub(crate) struct Client {
     waiting: VecDeque<Command>,
     pending: BTreeMap<u64, Command>,
     bucket: Bucket,
+    /// The command limit holds commands back: what waits for it is measured from its release.
+    throttled: bool,
     next_cut: Option<Instant>,
+    /// How long a draining node asked us to stay away.
+    stay_away: Option<Duration>,
     /// When the resume began and how many replayed events are still to come.
     resuming: Option<(Instant, u64)>,
 }
@@ -89,7 +93,9 @@ impl Client {
             waiting: VecDeque::new(),
             pending: BTreeMap::new(),
             bucket: Bucket::commands(Instant::now()),
+            throttled: false,
             next_cut: None,
+            stay_away: None,
             resuming: None,
         }
     }
@@ -106,6 +112,11 @@ impl Client {
     /// Whether every command has its answer.
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.pending.is_empty()
+    }
+
+    /// Whether so many commands wait already that another would only make the queue longer.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() + self.pending.len() >= 200
     }
 
     /// A new `ref`.
@@ -214,6 +225,7 @@ impl Client {
         let mut broken = false;
         while let Some(command) = self.waiting.front() {
             if !self.bucket.take(Instant::now()) {
+                self.throttled = true;
                 break;
             }
             broken = socket.feed(WsMessage::Text(command.frame.clone())).await.is_err();
@@ -223,11 +235,20 @@ impl Client {
             let Some(mut command) = self.waiting.pop_front() else {
                 break;
             };
-            command.written = Some(Instant::now());
+            let now = Instant::now();
+            if self.throttled {
+                // Held back by our own limit, not by the server.
+                command.queued = now;
+                if let Some(mark) = command.mark().filter(|_| !command.crossed) {
+                    self.world.mark(mark, now);
+                }
+            }
+            command.written = Some(now);
             command.first_sent_us.get_or_insert(self.world.now_us());
             self.pending.insert(command.reference, command);
             wrote = true;
         }
+        self.throttled &= !self.waiting.is_empty();
         if wrote && !broken {
             let flushed = timeout(Duration::from_secs(10), socket.flush()).await;
             broken = !matches!(flushed, Ok(Ok(())));

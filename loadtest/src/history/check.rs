@@ -103,6 +103,7 @@ pub(crate) fn check(evidence: &Evidence) -> Verdict {
     order::check(&mut index, &mut violations);
     receipts::check(&index, &mut violations);
     requests::check(&index, &mut violations);
+    violations.sort_by(|a, b| (a.fault, &a.name).cmp(&(b.fault, &b.name)));
     let mut verdict = count(evidence);
     verdict.violations = violations;
     verdict

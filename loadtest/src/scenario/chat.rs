@@ -99,9 +99,13 @@ impl Chat {
         }
         if now >= self.next_message {
             client.world.stats.record(Step::TimerLag, now - self.next_message);
-            let length = client.world.plan.message_bytes;
-            let reference = client.reference();
-            client.send(Command::message(reference, self.session, length));
+            if client.is_full() {
+                client.world.stats.error("a message not sent: too many commands wait".into());
+            } else {
+                let length = client.world.plan.message_bytes;
+                let reference = client.reference();
+                client.send(Command::message(reference, self.session, length));
+            }
             let gap = client.world.plan.message_gap;
             // From the planned moment, so that lateness does not lower the rate; but no pile after a cut.
             self.next_message = (self.next_message + client.around(gap)).max(now);
