@@ -8,4 +8,5 @@
 )]
 
 mod gateways;
+mod journeys;
 mod support;

@@ -61,7 +61,7 @@ export function doctorsView(app) {
   function row(doctor) {
     return h(
       'li',
-      { class: 'card doctor', test: 'doctor', 'data-doctor': doctor.id },
+      { class: 'card doctor', test: 'doctor', 'data-doctor': doctor.id, 'data-name': doctor.full_name },
       avatar(initials(doctor.full_name)),
       h(
         'div',

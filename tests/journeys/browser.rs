@@ -1,0 +1,189 @@
+//! A consultation in real browsers: the patient's app on a phone, the doctor's on a desktop, from sign-in to
+//! end, with the server killed and started again in the middle of the chat. Pictures of each moment stay in
+//! `target/screenshots`.
+
+use std::panic::AssertUnwindSafe;
+
+use consilium_storage::testing;
+use futures_util::FutureExt;
+
+use crate::support::browser::{Driver, Page, Screen, screenshots};
+use crate::support::process::Server;
+
+const PATIENT: &str = "+919900000001";
+
+#[tokio::test]
+async fn a_consultation_in_two_browsers() {
+    let database = testing::database().await;
+    let mut server = Server::start(&database.url, screenshots().join("server.log")).await;
+    let driver = Driver::start().await;
+    let patient = driver.open("patient", Screen::Phone).await;
+    let doctor = driver.open("doctor", Screen::Desktop).await;
+    let journey = AssertUnwindSafe(consultation(&mut server, &patient, &doctor)).catch_unwind().await;
+    // The browsers are not the driver's children to end: they are closed also when the journey failed.
+    patient.close().await;
+    doctor.close().await;
+    if let Err(failure) = journey {
+        std::panic::resume_unwind(failure);
+    }
+}
+
+async fn consultation(server: &mut Server, patient: &Page, doctor: &Page) {
+    sign_in(&server.url(), patient, doctor).await;
+    let name = presence_is_live(patient, doctor).await;
+    request_and_accept(&name, patient, doctor).await;
+    chat(patient, doctor).await;
+    survive_a_kill(server, patient, doctor).await;
+    video_permission(patient, doctor).await;
+    reload(patient, doctor).await;
+    end(patient, doctor).await;
+    for page in [patient, doctor] {
+        // The media client asks a server that is not there why it is not there.
+        let faults: Vec<String> = page.faults().await.into_iter().filter(|f| !f.contains(":7880/")).collect();
+        assert!(faults.is_empty(), "{faults:#?}");
+    }
+}
+
+async fn sign_in(url: &str, patient: &Page, doctor: &Page) {
+    doctor.goto(&format!("{url}/demo")).await;
+    doctor.see_text("ready", "ready").await;
+    doctor.screenshot("00-landing").await;
+    doctor.goto(&format!("{url}/demo/doctor")).await;
+    doctor.click("demo-doctor-1").await;
+    doctor.click("sign-in").await;
+    doctor.see("desk").await;
+    patient.goto(&format!("{url}/demo/patient")).await;
+    patient.write("phone", PATIENT).await;
+    patient.screenshot("01-sign-in").await;
+    patient.click("request-code").await;
+    patient.click("fetch-code").await;
+    patient.see_matching("[data-test=\"verify-code\"]:focus").await;
+    patient.click("verify-code").await;
+    patient.see("doctor").await;
+}
+
+/// The patient's list follows the doctor's switch without a reload. Returns the doctor's name.
+async fn presence_is_live(patient: &Page, doctor: &Page) -> String {
+    doctor.see_matching("[data-test=\"own-presence\"][data-status]").await;
+    let name = doctor.text("own-name").await;
+    // Wherever the switch stood: off, then on.
+    if doctor.see("online-switch").await.is_selected().await.unwrap() {
+        doctor.click("online-switch").await;
+    }
+    doctor.see_text("own-presence", "Offline").await;
+    doctor.click("online-switch").await;
+    doctor.see_text("own-presence", "Online").await;
+    seen_as(patient, &name, "Online").await;
+    doctor.click("online-switch").await;
+    seen_as(patient, &name, "Offline").await;
+    doctor.click("online-switch").await;
+    seen_as(patient, &name, "Online").await;
+    patient.screenshot("02-doctors").await;
+    name
+}
+
+async fn seen_as(patient: &Page, name: &str, status: &str) {
+    patient.see_matching(&format!("[data-name=\"{name}\"] [data-status=\"{}\"]", status.to_uppercase())).await;
+    patient.see_text("doctor", name).await;
+}
+
+async fn request_and_accept(name: &str, patient: &Page, doctor: &Page) {
+    patient.click_in("doctor", name, "consult").await;
+    patient.write("symptoms", "back pain, fever since Monday").await;
+    patient.screenshot("03-request").await;
+    patient.click("request-confirm").await;
+    patient.see_text("waiting", name).await;
+    patient.screenshot("04-waiting").await;
+    doctor.see_text("request", "back pain").await;
+    doctor.title(|title| title.starts_with('●')).await;
+    doctor.screenshot("05-ringing").await;
+    doctor.click("accept").await;
+    doctor.see("composer").await;
+    patient.see("composer").await;
+    assert_eq!(doctor.count("request").await, 0);
+    doctor.title(|title| !title.starts_with('●')).await;
+    doctor.see_text("own-presence", "Busy").await;
+}
+
+async fn chat(patient: &Page, doctor: &Page) {
+    doctor.write("composer", "Good evening, what is troubling you?").await;
+    patient.see_text("typing", "is typing").await;
+    patient.screenshot("06-typing").await;
+    doctor.click("send").await;
+    patient.see_text("message-theirs", "what is troubling you?").await;
+    patient.gone("typing").await;
+    doctor.see_matching("[data-test=\"message-mine\"][data-state=\"read\"]").await;
+    patient.write("composer", "My back hurts, and I have had a fever since Monday.\n").await;
+    doctor.see_text("message-theirs", "fever since Monday").await;
+    patient.see_matching("[data-test=\"message-mine\"][data-state=\"read\"]").await;
+    patient.screenshot("07-chat").await;
+    doctor.screenshot("07-chat").await;
+}
+
+/// A message that is written while the server is dead waits, and is sent once when it is back.
+async fn survive_a_kill(server: &mut Server, patient: &Page, doctor: &Page) {
+    server.kill().await;
+    patient.write("composer", "Are you still there?\n").await;
+    patient.see_matching("[data-test=\"message-mine\"][data-state=\"pending\"]").await;
+    patient.see_text("link-state", "Reconnecting").await;
+    patient.screenshot("08-server-gone").await;
+    server.restart().await;
+    doctor.see_text("message-theirs", "Are you still there?").await;
+    patient.gone("link-state").await;
+    patient.see_matching("[data-test=\"messages\"] > :last-child[data-state=\"read\"]").await;
+    assert_eq!(patient.count("message-mine").await, 2);
+    assert_eq!(doctor.count("message-theirs").await, 2);
+}
+
+async fn video_permission(patient: &Page, doctor: &Page) {
+    doctor.click("video-allow").await;
+    patient.see("video-accept").await;
+    patient.screenshot("09-invited-to-video").await;
+    patient.click("video-accept").await;
+    both_see("VIDEO_ON", patient, doctor).await;
+    // No media server runs here: the apps say so, and go on.
+    patient.see_text("call-status", "No media server").await;
+    patient.screenshot("10-video-on").await;
+    doctor.screenshot("10-video-on").await;
+    patient.click("video-off").await;
+    both_see("VIDEO_OFF", patient, doctor).await;
+    patient.click("video-on").await;
+    both_see("VIDEO_ON", patient, doctor).await;
+    doctor.click("video-revoke").await;
+    both_see("NOT_ALLOWED", patient, doctor).await;
+    doctor.click("video-allow").await;
+    patient.click("video-decline").await;
+    both_see("DECLINED_BY_PATIENT", patient, doctor).await;
+}
+
+async fn both_see(state: &str, patient: &Page, doctor: &Page) {
+    let selector = format!("[data-test=\"video\"][data-state=\"{state}\"]");
+    patient.see_matching(&selector).await;
+    doctor.see_matching(&selector).await;
+}
+
+/// A reload finds the way back into the consultation, with its history.
+async fn reload(patient: &Page, doctor: &Page) {
+    patient.reload().await;
+    patient.see_text("message-theirs", "what is troubling you?").await;
+    doctor.write("composer", "Take some rest, and write to me on Friday.\n").await;
+    patient.see_text("message-theirs", "on Friday").await;
+    doctor.see_matching("[data-test=\"messages\"] > :last-child[data-state=\"read\"]").await;
+}
+
+async fn end(patient: &Page, doctor: &Page) {
+    doctor.click("end-session").await;
+    doctor.write("end-note", "Rest, fluids, review on Friday.").await;
+    doctor.screenshot("11-ending").await;
+    doctor.click("end-confirm").await;
+    doctor.see("summary").await;
+    patient.see("summary").await;
+    for page in [patient, doctor] {
+        assert!(page.text("duration").await.ends_with('s'), "the duration is shown");
+        assert!(page.text("amount").await.contains('₹'), "the amount is shown");
+        page.screenshot("12-summary").await;
+    }
+    doctor.see_text("own-presence", "Online").await;
+    patient.click("back-to-doctors").await;
+    patient.see("doctor").await;
+}

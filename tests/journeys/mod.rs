@@ -1,0 +1,3 @@
+//! Whole consultations, from the outside.
+
+mod browser;
