@@ -181,7 +181,8 @@ function makeComposer(chat) {
     [...input.value].length <= MOST_CHARACTERS && new Blob([input.value]).size <= MOST_BYTES;
   const grow = () => {
     input.style.height = 'auto';
-    input.style.height = `${Math.min(input.scrollHeight, 160)}px`;
+    const border = input.offsetHeight - input.clientHeight;
+    input.style.height = `${input.scrollHeight + border}px`;
     tooLong.hidden = fits();
   };
   const submit = (event) => {

@@ -22,6 +22,17 @@ export function h(tag, attrs = {}, ...children) {
   return element;
 }
 
+/** The symbols are read once into the page, so that showing an icon never asks the server. */
+async function loadIcons() {
+  const text = await (await fetch(SPRITE)).text();
+  const sprite = new DOMParser().parseFromString(text, 'image/svg+xml').documentElement;
+  sprite.setAttribute('hidden', '');
+  sprite.setAttribute('aria-hidden', 'true');
+  document.body.append(document.adoptNode(sprite));
+}
+
+loadIcons().catch(() => {});
+
 export function icon(name, label = null) {
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('class', 'icon');
@@ -33,7 +44,7 @@ export function icon(name, label = null) {
     svg.setAttribute('aria-hidden', 'true');
   }
   const use = document.createElementNS(SVG, 'use');
-  use.setAttribute('href', `${SPRITE}#${name}`);
+  use.setAttribute('href', `#${name}`);
   svg.append(use);
   return svg;
 }

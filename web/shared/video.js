@@ -7,7 +7,7 @@ import { h, icon, button, busy } from './ui.js';
 const DOCTOR = {
   NOT_ALLOWED: ['The patient’s camera is off.', ['allow', 'Invite to video', 'soft', 'video']],
   ALLOWED_BY_DOCTOR: ['Waiting for the patient’s answer…', ['revoke', 'Withdraw', 'quiet', 'close']],
-  VIDEO_ON: ['The patient’s camera is on.', ['revoke', 'End video', 'danger-soft', 'video-off']],
+  VIDEO_ON: ['The patient agreed to video.', ['revoke', 'End video', 'danger-soft', 'video-off']],
   VIDEO_OFF: ['The patient has paused the camera.', ['revoke', 'End video', 'danger-soft', 'video-off']],
   DECLINED_BY_PATIENT: ['The patient said no to video.', ['allow', 'Ask again', 'soft', 'video']],
 };
@@ -20,12 +20,12 @@ const PATIENT = {
     ['accept', 'Turn on', 'primary', 'video'],
   ],
   VIDEO_ON: [
-    'Your camera is on.',
+    'Video is on: in the call the doctor sees you.',
     ['off', 'Pause', 'soft', 'video-off'],
     ['revoke', 'End video', 'danger-soft', 'close'],
   ],
   VIDEO_OFF: [
-    'Your camera is paused.',
+    'You have paused your camera.',
     ['on', 'Resume', 'soft', 'video'],
     ['revoke', 'End video', 'danger-soft', 'close'],
   ],
