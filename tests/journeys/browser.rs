@@ -3,14 +3,20 @@
 //! `target/screenshots`.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
+use axum::http::Method;
 use consilium_storage::testing;
 use futures_util::FutureExt;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 use crate::support::browser::{Driver, Page, Screen, screenshots};
-use crate::support::process::Server;
+use crate::support::process::{Server, http_client};
 
 const PATIENT: &str = "+919900000001";
+const OTHER_PATIENT: &str = "+919900000002";
 
 #[tokio::test]
 async fn a_consultation_in_two_browsers() {
@@ -34,6 +40,7 @@ async fn consultation(server: &mut Server, patient: &Page, doctor: &Page) {
     request_and_accept(&name, patient, doctor).await;
     chat(patient, doctor).await;
     survive_a_kill(server, patient, doctor).await;
+    a_second_patient(&server.url(), doctor).await;
     video_permission(patient, doctor).await;
     reload(patient, doctor).await;
     end(patient, doctor).await;
@@ -133,6 +140,73 @@ async fn survive_a_kill(server: &mut Server, patient: &Page, doctor: &Page) {
     patient.see_matching("[data-test=\"messages\"] > :last-child[data-state=\"read\"]").await;
     assert_eq!(patient.count("message-mine").await, 2);
     assert_eq!(doctor.count("message-theirs").await, 2);
+}
+
+/// Another patient, over REST, while the first conversation is open: the desk counts what is unread.
+async fn a_second_patient(url: &str, doctor: &Page) {
+    let other = Rest::sign_in(url, OTHER_PATIENT).await;
+    let active = other.call(Method::GET, "/doctors/all_doctors_list?status=BUSY", None).await;
+    let request = json!({"target_doctor_id": active[0]["id"], "symptoms": ["rash"]});
+    let session = other.call(Method::POST, "/connect/sessions", Some(request)).await;
+    let path = format!("/connect/sessions/{}", session["session_id"].as_str().unwrap());
+    doctor.click_in("request", "rash", "accept").await;
+    doctor.see_matching("[data-test=\"messages\"]:empty").await;
+    doctor.click_text("case", "there?").await;
+    doctor.see_text("message-theirs", "Are you still there?").await;
+    for content in ["It itches.", "Since yesterday."] {
+        let message = json!({"client_message_id": Uuid::new_v4(), "content_type": "text", "content": content});
+        other.call(Method::POST, &format!("{path}/messages"), Some(message)).await;
+    }
+    doctor.see_text("unread", "2").await;
+    doctor.screenshot("09-unread").await;
+    doctor.click_text("case", "Since yesterday.").await;
+    doctor.see_text("message-theirs", "Since yesterday.").await;
+    doctor.gone("unread").await;
+    other.call(Method::POST, &format!("{path}/end"), None).await;
+    doctor.see("summary").await;
+    doctor.click("dismiss").await;
+    doctor.click("case").await;
+    doctor.see("composer").await;
+}
+
+/// A patient without an app.
+struct Rest {
+    client: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl Rest {
+    async fn sign_in(url: &str, phone: &str) -> Self {
+        let mut rest = Self { client: http_client(), base: format!("{url}/api/v2"), token: String::new() };
+        rest.call(Method::POST, "/auth/request-otp", Some(json!({"phone": phone}))).await;
+        let inbox = format!("{url}/dev/inbox.json?channel=sms&to={}", phone.replace('+', "%2B"));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let code = loop {
+            let sms: Value = rest.client.get(&inbox).send().await.unwrap().json().await.unwrap();
+            if let Some(item) = sms["items"].as_array().unwrap().last() {
+                break item["code"].as_str().unwrap().to_owned();
+            }
+            assert!(Instant::now() < deadline, "no code arrived");
+            sleep(Duration::from_millis(50)).await;
+        };
+        let pair = rest.call(Method::POST, "/auth/verify-otp", Some(json!({"phone": phone, "code": code}))).await;
+        rest.token = pair["access_token"].as_str().unwrap().to_owned();
+        rest
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if !self.token.is_empty() {
+            request = request.bearer_auth(&self.token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{path} answered {}", answer.status());
+        answer.json().await.unwrap()
+    }
 }
 
 async fn video_permission(patient: &Page, doctor: &Page) {

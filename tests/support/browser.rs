@@ -188,6 +188,11 @@ impl Page {
         }
     }
 
+    /// Clicks the element of this name that shows `text`.
+    pub(crate) async fn click_text(&self, test: &str, text: &str) {
+        self.see_text(test, text).await.click().await.unwrap();
+    }
+
     /// Clicks inside the element of this name that shows `text`.
     pub(crate) async fn click_in(&self, test: &str, text: &str, inner: &str) {
         let outer = self.see_text(test, text).await;

@@ -14,6 +14,12 @@ use tokio::time::{Instant, sleep};
 const START: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(30);
 
+/// A client for plain HTTP; reqwest insists on a provider for TLS even so.
+pub(crate) fn http_client() -> reqwest::Client {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    reqwest::Client::new()
+}
+
 /// A running `consilium serve --demo`; killed with this value.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -55,8 +61,9 @@ impl Server {
     async fn ready(&mut self) {
         let deadline = Instant::now() + START;
         let url = format!("{}/ready", self.url());
+        let client = http_client();
         loop {
-            if reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
+            if client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
                 return;
             }
             let ended = self.child.try_wait().unwrap();
