@@ -53,7 +53,7 @@ contract: ## write docs/openapi.json and docs/asyncapi.json anew
 	scripts/contract.sh update
 
 load: ## consultations against a running server: URL, SESSIONS, ARRIVAL, DURATION, ARGS
-	$(CARGO) run --release -p consilium-loadtest -- run --url $(URL) \
+	$(CARGO) run --release -p consilium-loadtest -- run --target $(URL) \
 		--sessions $(SESSIONS) --arrival $(ARRIVAL) --duration $(DURATION) $(ARGS)
 
 bench: ## the measurements of docs/performance.md
