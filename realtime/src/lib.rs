@@ -1,1 +1,21 @@
-//! stub
+//! The live engine: who is connected, what they may see next, and how it reaches them.
+//!
+//! Postgres is the truth (DESIGN §1). Everything here is a projection of it that can be lost at any moment: the
+//! [`hub`] of connections and live sessions, [`presence`], the [`writer`] that turns many commands into one commit,
+//! the [`reader`] that turns many resumes into one query, and the [`bus`] between nodes.
+#![warn(missing_docs)]
+
+pub mod bus;
+pub mod close;
+pub mod connection;
+pub mod cursor;
+pub mod engine;
+pub mod frame;
+pub mod hub;
+pub mod inbox;
+pub mod presence;
+pub mod reader;
+pub mod shared;
+pub mod writer;
+
+pub use engine::{Engine, Settings};

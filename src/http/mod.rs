@@ -5,7 +5,6 @@ pub mod health;
 pub mod idempotency;
 pub mod input;
 pub mod layers;
-pub mod limits;
 pub mod openapi;
 pub mod paging;
 pub mod patch;

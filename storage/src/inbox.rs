@@ -12,6 +12,8 @@ use crate::ids::{MessageId, SessionId, UserId};
 /// One place in an inbox.
 #[derive(Debug, Clone)]
 pub struct Row {
+    /// Which of the places asked for this answers, from 0.
+    pub ask: usize,
     /// Whose inbox.
     pub user_id: UserId,
     /// Which place.
@@ -54,6 +56,7 @@ pub async fn read_many(
 
 /// A row of the merged read: an event with its data, or a message with its columns.
 struct Stored {
+    ask: i64,
     user_id: UserId,
     seq: i64,
     at: DateTime<Utc>,
@@ -77,6 +80,8 @@ impl Stored {
             }
         };
         Ok(Row {
+            // Ordinality counts from 1.
+            ask: usize::try_from(self.ask - 1).unwrap_or(0),
             user_id: self.user_id,
             seq: self.seq,
             at: self.at,

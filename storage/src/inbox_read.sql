@@ -1,4 +1,5 @@
 select
+    w.ask as "ask!",
     w.user_id as "user_id!: _",
     e.seq as "seq!",
     e.at as "at!",
@@ -11,7 +12,7 @@ select
     e.sender_role as "sender_role?: _",
     e.content_type as "content_type?: _",
     e.content as "content?"
-from unnest($1::uuid[], $2::bigint[]) as w(user_id, after)
+from unnest($1::uuid[], $2::bigint[]) with ordinality as w(user_id, after, ask)
 cross join lateral (
     (
         select
@@ -47,4 +48,4 @@ cross join lateral (
     order by 1
     limit $3
 ) as e
-order by w.user_id, e.seq
+order by w.ask, e.seq

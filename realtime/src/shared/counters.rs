@@ -1,4 +1,4 @@
-//! Counters of what somebody did lately: the door to shared counters, in memory while there is one node.
+//! Counters of what somebody did lately.
 
 use std::sync::Arc;
 

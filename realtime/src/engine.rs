@@ -1,0 +1,374 @@
+//! The engine of one node: hub, reader, writer, presence and bus behind one cheap handle.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use consilium_storage as storage;
+use consilium_storage::clock::Clock;
+use consilium_storage::events::SessionPatch;
+use consilium_storage::ids::{LoginId, SessionId, UserId};
+use consilium_storage::tx::{Committed, CommittedEvent, Tx};
+use sqlx::PgPool;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use crate::bus::{Bus, Listener, Signal, slot_of};
+use crate::close::Close;
+use crate::connection::{Connection, Credential, Item};
+use crate::cursor::Cursor;
+use crate::frame::{Ack, EventFrame};
+use crate::hub::Hub;
+use crate::hub::sessions::{LiveSession, Sessions};
+use crate::inbox::{Feed, Opening};
+use crate::presence::{Board, Change, Leases};
+use crate::reader::{ReadError, Reader};
+use crate::writer::Writer;
+
+/// What the engine is made with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The epoch of all cursors.
+    pub epoch: String,
+    /// How long events can be replayed.
+    pub retention: TimeDelta,
+    /// How long a doctor's sign of life counts.
+    pub leases: Leases,
+    /// How many commits may be under way at once.
+    pub lanes: usize,
+    /// How many commands one commit takes at most; 1 shows what batching is worth.
+    pub batch: usize,
+}
+
+/// A handle to the engine.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    node: u64,
+    epoch: Arc<str>,
+    pool: PgPool,
+    clock: Clock,
+    hub: Hub,
+    sessions: Sessions,
+    presence: Board,
+    reader: Reader,
+    writer: Writer,
+    bus: Arc<dyn Bus>,
+    /// How many local users each heard slot has.
+    slots: Mutex<std::collections::HashMap<u16, usize>>,
+    changes: mpsc::Sender<Change>,
+    doctors: dashmap::DashSet<UserId>,
+    tracker: TaskTracker,
+}
+
+/// Whom an acknowledgement goes to: the connection that sent the command (settled 6).
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The sending connection.
+    pub connection: Arc<Connection>,
+    /// The command's `ref`, as JSON.
+    pub reference: Box<str>,
+}
+
+impl Engine {
+    /// Starts an engine. Changes of presence come out of the receiver, for whoever tells those concerned.
+    #[must_use]
+    pub fn start(
+        settings: Settings,
+        pool: PgPool,
+        clock: Clock,
+        bus: Arc<dyn Bus>,
+        tracker: TaskTracker,
+    ) -> (Self, mpsc::Receiver<Change>) {
+        let (changes, receiver) = mpsc::channel(4096);
+        let reader = Reader::start(pool.clone(), clock.clone(), settings.retention, &tracker);
+        let engine = Self(Arc::new_cyclic(|weak: &Weak<Inner>| Inner {
+            node: rand::random(),
+            epoch: settings.epoch.as_str().into(),
+            pool: pool.clone(),
+            clock: clock.clone(),
+            hub: Hub::default(),
+            sessions: Sessions::default(),
+            presence: Board::new(settings.leases),
+            reader,
+            writer: Writer::start(&settings, &pool, &clock, WeakEngine(weak.clone()), &tracker),
+            bus: Arc::clone(&bus),
+            slots: Mutex::default(),
+            changes,
+            doctors: dashmap::DashSet::new(),
+            tracker,
+        }));
+        let listener: Weak<dyn Listener> = Arc::downgrade(&engine.0) as Weak<dyn Listener>;
+        bus.attach(engine.0.node, listener);
+        (engine, receiver)
+    }
+
+    /// The epoch of all cursors.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        &self.0.epoch
+    }
+
+    /// A place as clients name it.
+    #[must_use]
+    pub fn cursor(&self, seq: i64) -> String {
+        format!("{}-{seq}", self.0.epoch)
+    }
+
+    /// The connections of this node.
+    #[must_use]
+    pub fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    /// The live sessions in memory.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    /// The doctors' presence.
+    #[must_use]
+    pub fn presence(&self) -> &Board {
+        &self.0.presence
+    }
+
+    /// The door to shared inbox reads.
+    #[must_use]
+    pub fn reader(&self) -> &Reader {
+        &self.0.reader
+    }
+
+    /// The door to the batching writer.
+    #[must_use]
+    pub fn writer(&self) -> &Writer {
+        &self.0.writer
+    }
+
+    /// Why the bus cannot be relied on, if so.
+    #[must_use]
+    pub fn bus_trouble(&self) -> Option<String> {
+        self.0.bus.trouble()
+    }
+
+    /// The present.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.0.clock.now()
+    }
+
+    /// A session, from memory or Postgres.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked.
+    pub async fn session(&self, id: SessionId) -> storage::Result<Option<Arc<LiveSession>>> {
+        self.0.sessions.get(&self.0.pool, id, self.now()).await
+    }
+
+    /// Opens a connection of this credential, from a cursor or the head. A doctor's counts as presence.
+    ///
+    /// # Errors
+    /// When the inbox cannot be read.
+    pub async fn open(
+        &self,
+        credential: Credential,
+        is_doctor: bool,
+        since: Option<&Cursor>,
+    ) -> Result<(Feed, Opening), ReadError> {
+        if is_doctor {
+            self.0.doctors.insert(credential.user);
+        }
+        Feed::open(self.clone(), Connection::new(credential), since).await
+    }
+
+    /// Commits and delivers as one step that nobody can interrupt: a caller that goes away after the commit does not
+    /// take the delivery with it.
+    ///
+    /// # Errors
+    /// Whatever the commit is refused for.
+    pub async fn commit(&self, tx: Tx, origin: Option<(Origin, Arc<str>)>) -> storage::Result<Committed> {
+        let engine = self.clone();
+        let task = self.0.tracker.spawn(async move {
+            let committed = tx.commit().await?;
+            engine.deliver(&committed.events, origin);
+            Ok(committed)
+        });
+        task.await.unwrap_or_else(|_| Err(storage::Error::Unavailable(sqlx::Error::WorkerCrashed)))
+    }
+
+    /// Delivers what was committed: to the connections here, then to the other nodes. The origin's connection gets
+    /// its acknowledgement in place of the last event of its own inbox (settled 6).
+    pub fn deliver(&self, events: &[CommittedEvent], origin: Option<(Origin, Arc<str>)>) {
+        let mut origin = origin;
+        let own = origin.as_ref().map(|(origin, _)| origin.connection.credential().user);
+        let last_own = own.and_then(|user| {
+            events.iter().rposition(|event| event.places.iter().any(|(recipient, _)| *recipient == user))
+        });
+        for (index, event) in events.iter().enumerate() {
+            let frame = EventFrame::new(event.kind, event.at, event.session_id, &event.data);
+            for (user, seq) in &event.places {
+                let acked = if last_own == Some(index) && own == Some(*user) { origin.take() } else { None };
+                let except = acked.as_ref().map(|(origin, _)| origin.connection.id());
+                self.0.hub.offer(*user, *seq, &frame, except);
+                if let Some((origin, data)) = acked {
+                    origin.connection.offer(*seq, &frame, Some(Ack { reference: origin.reference, data }));
+                }
+            }
+            if let Some(message) = &event.message
+                && let Some(session) = self.0.sessions.known(message.session_id)
+            {
+                session.note_message(message.id, message.sender_role);
+            }
+            self.apply(event.patch.as_ref());
+            self.publish(event, &frame);
+        }
+        metrics::counter!("consilium_events_delivered_total").increment(events.len() as u64);
+        if let Some((origin, data)) = origin {
+            origin.connection.send(Item::Ack(None, Ack { reference: origin.reference, data }));
+        }
+    }
+
+    /// Sends an event without a place to these users, wherever they are connected.
+    pub fn send_ephemeral(&self, users: &[UserId], frame: &Arc<EventFrame>) {
+        self.0.hub.send_ephemeral(users, frame);
+        for user in users {
+            let signal = Signal::Ephemeral { users: vec![*user], frame: Arc::clone(frame) };
+            self.0.bus.publish(self.0.node, Some(slot_of(*user)), signal);
+        }
+    }
+
+    /// Closes the connections of revoked logins, here and on every other node.
+    pub fn revoke(&self, logins: &[LoginId]) {
+        self.0.hub.close_logins(logins, Close::Unauthenticated);
+        self.0.bus.publish(self.0.node, None, Signal::Revoked(logins.to_vec()));
+    }
+
+    /// Hands a change of presence to whoever tells those concerned. Losing one is healed by the next look at a list.
+    pub fn announce(&self, change: Option<Change>) {
+        if let Some(change) = change {
+            self.0.bus.publish(self.0.node, None, Signal::Presence(change.doctor, change.now));
+            if self.0.changes.try_send(change).is_err() {
+                metrics::counter!("consilium_presence_changes_lost_total").increment(1);
+            }
+        }
+    }
+
+    /// Compares every connected user's head with Postgres: finds what no signal told of.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked.
+    pub async fn check_heads(&self) -> storage::Result<()> {
+        let users = self.0.hub.users();
+        for some in users.chunks(5000) {
+            let mut conn = self.0.pool.acquire().await?;
+            for (user, head) in storage::inbox::heads(&mut conn, some).await? {
+                for connection in self.0.hub.of_user(user) {
+                    connection.announce(head);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the connections of these users look at their inboxes: something was committed whose delivery is unsure.
+    pub async fn nudge(&self, users: &[UserId]) {
+        for user in users {
+            let connections = self.0.hub.of_user(*user);
+            if connections.is_empty() {
+                continue;
+            }
+            if let Ok(found) = self.0.reader.read(*user, None).await {
+                for connection in connections {
+                    connection.announce(found.head);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn register(&self, connection: &Arc<Connection>) {
+        let user = connection.credential().user;
+        if self.0.hub.register(connection) {
+            let slot = slot_of(user);
+            let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let users = slots.entry(slot).or_insert(0);
+            *users += 1;
+            if *users == 1 {
+                self.0.bus.hear_slot(self.0.node, slot);
+            }
+        }
+        if self.0.doctors.contains(&user) {
+            self.announce(self.0.presence.connected(user, self.now()));
+        }
+        metrics::gauge!("consilium_connections").increment(1.0);
+    }
+
+    pub(crate) fn unregister(&self, connection: &Arc<Connection>) {
+        let user = connection.credential().user;
+        let displaced = !self.0.hub.of_user(user).iter().any(|other| other.id() == connection.id());
+        if self.0.hub.unregister(connection) && !displaced {
+            let slot = slot_of(user);
+            let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(users) = slots.get_mut(&slot) {
+                *users = users.saturating_sub(1);
+                if *users == 0 {
+                    slots.remove(&slot);
+                    self.0.bus.leave_slot(self.0.node, slot);
+                }
+            }
+        }
+        if self.0.doctors.contains(&user) {
+            self.announce(self.0.presence.disconnected(user, self.now()));
+        }
+        metrics::gauge!("consilium_connections").decrement(1.0);
+    }
+
+    fn apply(&self, patch: Option<&SessionPatch>) {
+        let Some(patch) = patch else { return };
+        let doctor =
+            patch.doctor_id.or_else(|| self.0.sessions.known(patch.session_id).map(|session| session.doctor_id));
+        self.0.sessions.apply(patch);
+        if let (Some(doctor), Some(status)) = (doctor, patch.status) {
+            self.announce(self.0.presence.session(doctor, patch.session_id, status, self.now()));
+        }
+    }
+
+    fn publish(&self, event: &CommittedEvent, frame: &Arc<EventFrame>) {
+        let slots: HashSet<u16> = event.places.iter().map(|(user, _)| slot_of(*user)).collect();
+        for slot in slots {
+            let places = event.places.iter().copied().filter(|(user, _)| slot_of(*user) == slot).collect();
+            let signal = Signal::Event { places, frame: Arc::clone(frame), patch: event.patch };
+            self.0.bus.publish(self.0.node, Some(slot), signal);
+        }
+    }
+}
+
+impl Listener for Inner {
+    fn hear(&self, signal: &Signal) {
+        match signal {
+            Signal::Event { places, frame, patch } => {
+                for (user, seq) in places {
+                    self.hub.offer(*user, *seq, frame, None);
+                }
+                if let Some(patch) = patch {
+                    self.sessions.apply(patch);
+                }
+            }
+            Signal::Ephemeral { users, frame } => self.hub.send_ephemeral(users, frame),
+            Signal::Revoked(logins) => self.hub.close_logins(logins, Close::Unauthenticated),
+            // What other nodes see is merged when they share leases (the bus over Redis).
+            Signal::Presence(..) => {}
+        }
+    }
+}
+
+/// The engine as its own parts hold it, so that dropping the last handle ends them.
+#[derive(Debug, Clone)]
+pub(crate) struct WeakEngine(Weak<Inner>);
+
+impl WeakEngine {
+    pub(crate) fn upgrade(&self) -> Option<Engine> {
+        self.0.upgrade().map(Engine)
+    }
+}
