@@ -261,8 +261,8 @@ impl From<storage::Error> for Error {
     }
 }
 
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
+impl From<storage::database::DriverError> for Error {
+    fn from(error: storage::database::DriverError) -> Self {
         storage::Error::from(error).into()
     }
 }

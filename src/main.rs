@@ -1,1 +1,240 @@
-fn main(){}
+//! The command line (running.md).
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use consilium::config::{Config, Flags};
+use consilium::serve::{self, Database, StartError};
+use consilium::{demo_data, telemetry};
+use consilium_storage::clock::Clock;
+use consilium_storage::ids::UserId;
+use consilium_storage::{audit, settings};
+
+#[derive(Parser)]
+#[command(name = "consilium", version, about = "A real-time medical consultation engine")]
+struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the server; the command meant when none is given, then with --demo.
+    Serve {
+        /// Put demo data into the database first.
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Bring the database's tables up to date and stop.
+    Migrate,
+    /// Put demo data into the database and stop.
+    Seed {
+        /// The only seed there is.
+        #[arg(long, required = true)]
+        demo: bool,
+    },
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Print the AsyncAPI document.
+    Asyncapi,
+    /// Print the effective settings, secrets hidden.
+    Config,
+    /// Admin accounts.
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    /// Doctor accounts.
+    #[command(subcommand)]
+    Doctor(DoctorCommand),
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// The epoch of all cursors.
+    #[command(subcommand)]
+    Epoch(EpochCommand),
+}
+
+#[derive(Subcommand)]
+enum AdminCommand {
+    /// Make an admin; the password is read from standard input.
+    Create {
+        /// The user name.
+        username: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum DoctorCommand {
+    /// Make a verified doctor; the password is read from standard input.
+    Create(NewDoctor),
+}
+
+#[derive(Args)]
+struct NewDoctor {
+    /// E-mail address, the sign-in name.
+    email: String,
+    /// Full name.
+    name: String,
+    /// Speciality.
+    #[arg(default_value = "General Medicine")]
+    speciality: String,
+}
+
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Recompute every sealed block; exit 1 if one does not stand.
+    Verify,
+}
+
+#[derive(Subcommand)]
+enum EpochCommand {
+    /// Start a new epoch, after a restore from a backup.
+    Rotate,
+}
+
+fn main() -> ExitCode {
+    // reqwest and rustls are built without a default provider.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let cli = Cli::parse();
+    let command = cli.command.unwrap_or(Command::Serve { demo: true });
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&StartError(error.to_string())),
+    };
+    match runtime.block_on(run(command, &cli.flags)) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+/// What is wrong with the configuration or the surroundings: one line, exit 2.
+#[allow(clippy::print_stderr, reason = "the program's last word")]
+fn fail(error: &StartError) -> ExitCode {
+    eprintln!("consilium: {error}");
+    ExitCode::from(2)
+}
+
+#[allow(clippy::print_stdout, reason = "what these commands are for")]
+fn say(text: impl std::fmt::Display) {
+    println!("{text}");
+}
+
+async fn run(command: Command, flags: &Flags) -> Result<ExitCode, StartError> {
+    let demo = matches!(command, Command::Serve { demo: true } | Command::Seed { .. });
+    let config = Config::load(flags, demo).map_err(|error| StartError(error.to_string()))?;
+    match command {
+        Command::Config => say(config.printed().trim_end()),
+        Command::Openapi => say(consilium::http::openapi::document()?),
+        Command::Asyncapi => say(consilium::live::asyncapi::document()),
+        Command::Serve { .. } => return serve(config).await,
+        command => {
+            telemetry::start_logs("warn", config.log_json);
+            let database = Database::open(&config).await?;
+            let done = administer(command, &config, &database).await;
+            database.close().await;
+            return done;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn administer(command: Command, config: &Config, database: &Database) -> Result<ExitCode, StartError> {
+    let pool = consilium_storage::database::connect(&database.owner, 2).await.map_err(start_error)?;
+    let clock = Clock::system();
+    let mut conn = pool.acquire().await.map_err(start_error)?;
+    match command {
+        Command::Migrate => say("the database is up to date"),
+        Command::Seed { .. } => demo_data::seed(&pool, &clock).await.map_err(start_error)?,
+        Command::Admin(AdminCommand::Create { username }) => {
+            let id = demo_data::create_admin(&pool, &clock, &username, &username, read_password()?).await;
+            say(format!("admin {username} is {}", id.map_err(start_error)?));
+        }
+        Command::Doctor(DoctorCommand::Create(new)) => {
+            let id: UserId =
+                demo_data::create_doctor(&pool, &clock, &new.email, &new.name, &new.speciality, read_password()?)
+                    .await
+                    .map_err(start_error)?;
+            say(format!("doctor {} is {id}", new.email));
+        }
+        Command::Audit(AuditCommand::Verify) => match audit::verify(&mut conn).await.map_err(start_error)? {
+            audit::Verdict::Whole { blocks, rows } => say(format!("whole: {rows} rows in {blocks} blocks")),
+            audit::Verdict::Broken { block } => {
+                say(format!("broken: block {block} does not stand"));
+                return Ok(ExitCode::FAILURE);
+            }
+        },
+        Command::Epoch(EpochCommand::Rotate) => {
+            let epoch = settings::rotate_epoch(&mut conn).await.map_err(start_error)?;
+            say(format!("the epoch is {epoch}; restart the nodes"));
+        }
+        Command::Serve { .. } | Command::Openapi | Command::Asyncapi | Command::Config => {}
+    }
+    drop(conn);
+    pool.close().await;
+    let _ = config;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start_error(error: impl std::fmt::Display) -> StartError {
+    StartError(error.to_string())
+}
+
+fn read_password() -> Result<String, StartError> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(start_error)?;
+    let password = line.trim_end_matches(['\r', '\n']).to_owned();
+    if (8..=128).contains(&password.chars().count()) {
+        Ok(password)
+    } else {
+        Err(StartError("the password on standard input must have 8 to 128 characters".to_owned()))
+    }
+}
+
+async fn serve(config: Config) -> Result<ExitCode, StartError> {
+    telemetry::start_logs(&config.log, config.log_json);
+    let metrics = telemetry::start_metrics().map_err(StartError)?;
+    let clock = Clock::system();
+    let database = Database::open(&config).await?;
+    let demo = config.demo;
+    let server = serve::start(config, &database, clock.clone(), metrics).await?;
+    if demo {
+        demo_data::seed(&server.app.pool, &clock).await.map_err(start_error)?;
+        demo_data::load_presence(&server.app).await.map_err(start_error)?;
+        say(demo_data::banner(&server.app.public_url));
+    }
+    say(format!("listening on http://{}", server.address));
+    let shutdown = server.app.shutdown.clone();
+    let app = server.app.clone();
+    app.tracker.spawn(async move {
+        signal().await;
+        tracing::info!("draining; a second signal ends at once");
+        shutdown.cancel();
+    });
+    let served = server.run();
+    tokio::select! {
+        () = served => {}
+        () = second_signal(&app) => tracing::warn!("second signal: not waiting"),
+    }
+    drop(app);
+    database.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for a signal that comes after the drain began.
+async fn second_signal(app: &consilium::app::App) {
+    app.shutdown.cancelled().await;
+    signal().await;
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use consilium_storage as storage;
 use consilium_storage::clock::Clock;
+use consilium_storage::database::Pool;
 use consilium_storage::events::SessionPatch;
 use consilium_storage::ids::{LoginId, SessionId, UserId};
 use consilium_storage::tx::{Committed, CommittedEvent, Tx};
-use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -40,6 +41,15 @@ pub struct Settings {
     pub batch: usize,
 }
 
+/// Where the engine's tasks are counted.
+#[derive(Debug, Clone, Default)]
+pub struct Trackers {
+    /// Work that a drain waits for: commits and their delivery.
+    pub tasks: TaskTracker,
+    /// Loops that end when the last handle to the engine is dropped.
+    pub background: TaskTracker,
+}
+
 /// A handle to the engine.
 #[derive(Debug, Clone)]
 pub struct Engine(Arc<Inner>);
@@ -48,7 +58,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     node: u64,
     epoch: Arc<str>,
-    pool: PgPool,
+    pool: Pool,
     clock: Clock,
     hub: Hub,
     sessions: Sessions,
@@ -77,13 +87,13 @@ impl Engine {
     #[must_use]
     pub fn start(
         settings: Settings,
-        pool: PgPool,
+        pool: Pool,
         clock: Clock,
         bus: Arc<dyn Bus>,
-        tracker: TaskTracker,
+        trackers: Trackers,
     ) -> (Self, mpsc::Receiver<Change>) {
         let (changes, receiver) = mpsc::channel(4096);
-        let reader = Reader::start(pool.clone(), clock.clone(), settings.retention, &tracker);
+        let reader = Reader::start(pool.clone(), clock.clone(), settings.retention, &trackers.background);
         let engine = Self(Arc::new_cyclic(|weak: &Weak<Inner>| Inner {
             node: rand::random(),
             epoch: settings.epoch.as_str().into(),
@@ -93,12 +103,12 @@ impl Engine {
             sessions: Sessions::default(),
             presence: Board::new(settings.leases),
             reader,
-            writer: Writer::start(&settings, &pool, &clock, WeakEngine(weak.clone()), &tracker),
+            writer: Writer::start(&settings, &pool, &clock, WeakEngine(weak.clone()), &trackers.background),
             bus: Arc::clone(&bus),
             slots: Mutex::default(),
             changes,
             doctors: dashmap::DashSet::new(),
-            tracker,
+            tracker: trackers.tasks,
         }));
         let listener: Weak<dyn Listener> = Arc::downgrade(&engine.0) as Weak<dyn Listener>;
         bus.attach(engine.0.node, listener);
@@ -109,6 +119,12 @@ impl Engine {
     #[must_use]
     pub fn epoch(&self) -> &str {
         &self.0.epoch
+    }
+
+    /// This node's name, new at each start.
+    #[must_use]
+    pub fn node(&self) -> String {
+        format!("{:016x}", self.0.node)
     }
 
     /// A place as clients name it.
@@ -195,7 +211,7 @@ impl Engine {
             engine.deliver(&committed.events, origin);
             Ok(committed)
         });
-        task.await.unwrap_or_else(|_| Err(storage::Error::Unavailable(sqlx::Error::WorkerCrashed)))
+        task.await.unwrap_or_else(|_| Err(storage::Error::away()))
     }
 
     /// Delivers what was committed: to the connections here, then to the other nodes. The origin's connection gets
@@ -285,6 +301,26 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Tells every connection when to come back and closes it, spread over a window that grows with their number, so
+    /// that they do not all come back at once (DESIGN §9). Answers how long that took at most.
+    pub async fn drain(&self, longest: Duration) -> Duration {
+        let mut connections = Vec::new();
+        self.0.hub.each(|connection| connections.push(Arc::clone(connection)));
+        // About 1,000 connections a second, whatever their number; a few are let go at once.
+        let window = Duration::from_millis(connections.len() as u64).min(longest);
+        let pause = window / u32::try_from(connections.len().max(1)).unwrap_or(u32::MAX);
+        for connection in connections {
+            let after = rand::random_range(200..2000_u64);
+            let text = format!(r#"{{"type":"going_away","data":{{"reconnect_after_ms":{after}}}}}"#);
+            connection.send(Item::Text(text.into()));
+            connection.close(Close::GoingAway);
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+        }
+        window
     }
 
     pub(crate) fn register(&self, connection: &Arc<Connection>) {

@@ -180,10 +180,13 @@ impl Board {
 
     /// Whose lease ran out.
     pub fn sweep(&self, now: DateTime<Utc>) -> Vec<Change> {
-        self.doctors.iter_mut().filter_map(|mut entry| {
-            let doctor = *entry.key();
-            entry.settle(doctor, now, self.leases)
-        }).collect()
+        self.doctors
+            .iter_mut()
+            .filter_map(|mut entry| {
+                let doctor = *entry.key();
+                entry.settle(doctor, now, self.leases)
+            })
+            .collect()
     }
 
     /// Signs of life newer than what was last written, by more than `every`: they are written to Postgres at most
@@ -252,8 +255,7 @@ mod tests {
 
     #[test]
     fn the_rule() {
-        let signs =
-            Signs { switched_on: true, connections: 0, last_seen: Some(at(0)), running: 0, can_ring: false };
+        let signs = Signs { switched_on: true, connections: 0, last_seen: Some(at(0)), running: 0, can_ring: false };
         assert_eq!(shown(signs, at(89), LEASES), Shown::Online);
         assert_eq!(shown(signs, at(90), LEASES), Shown::Offline);
         assert_eq!(shown(Signs { can_ring: true, ..signs }, at(899), LEASES), Shown::Online);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use consilium_storage as storage;
 use consilium_storage::clock::Clock;
+use consilium_storage::database::Pool;
 use consilium_storage::ids::UserId;
 use consilium_storage::inbox::{self, Row};
-use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
@@ -43,7 +43,7 @@ pub struct Reader(mpsc::Sender<Ask>);
 impl Reader {
     /// Starts the reader; it ends when its last door is dropped.
     #[must_use]
-    pub fn start(pool: PgPool, clock: Clock, retention: TimeDelta, tracker: &TaskTracker) -> Self {
+    pub fn start(pool: Pool, clock: Clock, retention: TimeDelta, tracker: &TaskTracker) -> Self {
         let (sender, receiver) = mpsc::channel(4096);
         tracker.spawn(run(pool, clock, retention, receiver));
         Self(sender)
@@ -55,13 +55,13 @@ impl Reader {
     /// When Postgres cannot be asked.
     pub async fn read(&self, user: UserId, after: Option<i64>) -> Result<Found, ReadError> {
         let (reply, answer) = oneshot::channel();
-        let closed = || Arc::new(storage::Error::Unavailable(sqlx::Error::PoolClosed));
+        let closed = || Arc::new(storage::Error::away());
         self.0.send(Ask { user, after, reply }).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 }
 
-async fn run(pool: PgPool, clock: Clock, retention: TimeDelta, mut asks: mpsc::Receiver<Ask>) {
+async fn run(pool: Pool, clock: Clock, retention: TimeDelta, mut asks: mpsc::Receiver<Ask>) {
     let mut batch = Vec::with_capacity(BATCH);
     while asks.recv_many(&mut batch, BATCH).await > 0 {
         metrics::counter!("consilium_inbox_queries_total").increment(1);
@@ -85,7 +85,7 @@ async fn run(pool: PgPool, clock: Clock, retention: TimeDelta, mut asks: mpsc::R
 }
 
 /// One query for the rows, then one for the heads: a head read later is never behind the rows.
-async fn answer_all(pool: &PgPool, batch: &[Ask], floor: DateTime<Utc>) -> storage::Result<Vec<Found>> {
+async fn answer_all(pool: &Pool, batch: &[Ask], floor: DateTime<Utc>) -> storage::Result<Vec<Found>> {
     let mut conn = pool.acquire().await?;
     let mut answers: Vec<Found> = batch.iter().map(|_| Found::default()).collect();
     let (indices, wanted): (Vec<usize>, Vec<(UserId, i64)>) =

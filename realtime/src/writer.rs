@@ -12,11 +12,11 @@ use consilium_storage::connect::messages::{self, Message, NewMessage};
 use consilium_storage::connect::payloads::Receipt;
 use consilium_storage::connect::receipts::{self, Kind, Mark};
 use consilium_storage::connect::sessions;
+use consilium_storage::database::Pool;
 use consilium_storage::events::Event;
 use consilium_storage::ids::{MessageId, SessionId, UserId};
 use consilium_storage::states::session::Status;
 use consilium_storage::tx::{Committed, Tx};
-use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -97,7 +97,7 @@ pub struct Writer(Vec<mpsc::Sender<Job>>);
 impl Writer {
     pub(crate) fn start(
         settings: &Settings,
-        pool: &PgPool,
+        pool: &Pool,
         clock: &Clock,
         engine: WeakEngine,
         tracker: &TaskTracker,
@@ -118,7 +118,7 @@ impl Writer {
     /// # Errors
     /// Why it was refused.
     pub async fn write(&self, command: Command, origin: Option<Origin>) -> Reply {
-        let away = || Refusal::Storage(Arc::new(storage::Error::Unavailable(sqlx::Error::PoolClosed)));
+        let away = || Refusal::Storage(Arc::new(storage::Error::away()));
         // A session has one doctor, so lanes by doctor rarely meet in an inbox.
         let doctor = match &command {
             Command::Send(message) => message.doctor_id,
@@ -134,7 +134,7 @@ impl Writer {
 }
 
 struct Lane {
-    pool: PgPool,
+    pool: Pool,
     clock: Clock,
     engine: WeakEngine,
     batch: usize,
@@ -177,7 +177,7 @@ impl Lane {
                 Err(error) => return refuse_all(jobs, error),
             }
         }
-        refuse_all(jobs, storage::Error::Unavailable(sqlx::Error::PoolTimedOut));
+        refuse_all(jobs, storage::Error::away());
     }
 
     /// One transaction for the whole batch.

@@ -38,9 +38,8 @@ impl Family {
     /// The family that owns this path.
     #[must_use]
     pub fn of(path: &str) -> Self {
-        let under = |prefix: &&str| {
-            path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
+        let under =
+            |prefix: &&str| path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if under(&"/api/v2") {
             Self::Connect
         } else if ORGANIZATIONS.iter().any(under) {
@@ -105,9 +104,7 @@ fn text(error: &Error) -> String {
         Error::Internal(_) => "Internal server error".to_owned(),
         Error::NotFound(what) => format!("{what} not found"),
         Error::MethodNotAllowed => "Method not allowed".to_owned(),
-        Error::Invalid(issues) => {
-            issues.iter().map(|issue| issue.msg.as_str()).collect::<Vec<_>>().join("; ")
-        }
+        Error::Invalid(issues) => issues.iter().map(|issue| issue.msg.as_str()).collect::<Vec<_>>().join("; "),
         Error::Unauthenticated { detail, .. }
         | Error::Forbidden { detail, .. }
         | Error::TooMany { detail, .. }

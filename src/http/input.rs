@@ -70,12 +70,17 @@ impl<P: Part, Q: Part, B: Part> FromRequest<App> for Input<P, Q, B> {
         let body = if is_nothing::<B>() {
             serde_json::from_value(Value::Object(serde_json::Map::new())).ok()
         } else {
-            let is_json = parts.headers.get(CONTENT_TYPE).is_none_or(|kind| {
-                kind.to_str().is_ok_and(|kind| kind.to_ascii_lowercase().contains("json"))
-            });
+            let is_json = parts
+                .headers
+                .get(CONTENT_TYPE)
+                .is_none_or(|kind| kind.to_str().is_ok_and(|kind| kind.to_ascii_lowercase().contains("json")));
             if !is_json {
                 let loc = vec!["header".into(), "content-type".into()];
-                issues.push(Issue { loc, msg: "Content-Type should be application/json".to_owned(), kind: "value_error" });
+                issues.push(Issue {
+                    loc,
+                    msg: "Content-Type should be application/json".to_owned(),
+                    kind: "value_error",
+                });
             }
             read_body::<B>(app, body, &mut issues).await?
         };

@@ -66,9 +66,8 @@ impl Checker {
         if !issues.is_empty() {
             return Err(issues);
         }
-        serde_json::from_value(value).map_err(|error| {
-            vec![Issue { loc: vec![place.into()], msg: error.to_string(), kind: "value_error" }]
-        })
+        serde_json::from_value(value)
+            .map_err(|error| vec![Issue { loc: vec![place.into()], msg: error.to_string(), kind: "value_error" }])
     }
 
     /// Texts of a query or path as the JSON types that the schema asks for, with what does not parse.
@@ -122,7 +121,11 @@ fn parse_text(property: &Value, text: &str) -> Result<Value, (&'static str, &'st
 fn find_nul(value: &Value, at: &mut Vec<Value>, issues: &mut Vec<Issue>) {
     match value {
         Value::String(text) if text.contains('\0') => {
-            issues.push(Issue { loc: at.clone(), msg: "NUL characters are not allowed".to_owned(), kind: "value_error" });
+            issues.push(Issue {
+                loc: at.clone(),
+                msg: "NUL characters are not allowed".to_owned(),
+                kind: "value_error",
+            });
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
@@ -291,15 +294,15 @@ mod tests {
     #[test]
     fn wrong_types_have_their_names() {
         assert_eq!(kinds(json!([])), [("body".to_owned(), "dict_type")]);
-        assert_eq!(kinds(json!({"phone": 5, "age": "x"})), [
-            ("body.age".to_owned(), "int_type"),
-            ("body.phone".to_owned(), "string_type")
-        ]);
+        assert_eq!(
+            kinds(json!({"phone": 5, "age": "x"})),
+            [("body.age".to_owned(), "int_type"), ("body.phone".to_owned(), "string_type")]
+        );
         assert_eq!(kinds(json!({"phone": "+919900000001", "age": null, "platform": null})), []);
-        assert_eq!(kinds(json!({"phone": "+919900000001", "tags": ["\u{0}"]})), [(
-            "body.tags.0".to_owned(),
-            "value_error"
-        )]);
+        assert_eq!(
+            kinds(json!({"phone": "+919900000001", "tags": ["\u{0}"]})),
+            [("body.tags.0".to_owned(), "value_error")]
+        );
     }
 
     #[test]

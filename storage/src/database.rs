@@ -7,6 +7,12 @@ use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool};
 
 use crate::error::{Error, Result};
 
+// The driver's types that the other crates hold but never speak SQL with.
+pub use sqlx::migrate::MigrateError;
+pub use sqlx::pool::PoolConnection;
+pub use sqlx::postgres::PgConnectOptions as Options;
+pub use sqlx::{Error as DriverError, PgConnection as Conn, PgPool as Pool, Postgres};
+
 /// Applies what is missing of the migrations, under Postgres' advisory lock, as the role of `options`.
 ///
 /// # Errors

@@ -24,6 +24,12 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// Something between the caller and the database is gone: a closed pool, a worker that ended.
+    #[must_use]
+    pub const fn away() -> Self {
+        Self::Unavailable(sqlx::Error::PoolClosed)
+    }
+
     /// Whether this is a refusal by the named constraint.
     #[must_use]
     pub fn is_conflict(&self, constraint: &str) -> bool {

@@ -4,9 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use consilium::gateways::media::permissions::permission;
-use consilium::gateways::media::reconcile::{
-    LiveRooms, Reconciled, reconcile_all, reconcile_room, run,
-};
+use consilium::gateways::media::reconcile::{LiveRooms, Reconciled, reconcile_all, reconcile_room, run};
 use consilium::gateways::media::{Applied, CameraRight, Media, MediaError, Party, Policy, Role};
 use livekit_api::services::room::{RoomClient, UpdateParticipantOptions};
 use livekit_protocol::{ParticipantPermission, TrackSource};
@@ -51,12 +49,7 @@ async fn a_patients_token_never_opens_the_camera_and_a_doctors_does() {
     let (peer, media) = room_with_both().await;
     let (patient, doctor) = (PATIENT.identity(), DOCTOR.identity());
     assert!(peer.publish(ROOM, &patient, TrackSource::Microphone));
-    for source in [
-        TrackSource::Camera,
-        TrackSource::ScreenShare,
-        TrackSource::ScreenShareAudio,
-        TrackSource::Unknown,
-    ] {
+    for source in [TrackSource::Camera, TrackSource::ScreenShare, TrackSource::ScreenShareAudio, TrackSource::Unknown] {
         assert!(!peer.publish(ROOM, &patient, source), "{source:?}");
     }
     assert!(peer.publish(ROOM, &doctor, TrackSource::Microphone));
@@ -104,10 +97,7 @@ async fn permit_and_revoke_touch_the_camera_alone() {
 
     let sent = peer.requests();
     assert_eq!(sent.len(), 2);
-    for (request, right) in sent
-        .iter()
-        .zip([CameraRight::Granted, CameraRight::Withheld])
-    {
+    for (request, right) in sent.iter().zip([CameraRight::Granted, CameraRight::Withheld]) {
         assert_eq!(request.method, "UpdateParticipant");
         assert_eq!(request.room, ROOM);
         let whole = permission(Role::Patient, right);
@@ -228,10 +218,7 @@ async fn a_server_that_hangs_is_given_up_then_left_alone_then_found_again() {
         assert_eq!(listed, Err(MediaError::Unreachable));
     }
     let spent = start.elapsed();
-    assert!(
-        spent < Duration::from_secs(20),
-        "asked each time: {spent:?}"
-    );
+    assert!(spent < Duration::from_secs(20), "asked each time: {spent:?}");
     // Tokens go on (settled 18).
     assert!(media.grant(ROOM, PATIENT, "x").is_ok());
 
@@ -263,10 +250,8 @@ async fn changes_of_one_room_keep_their_order_through_retries() {
     let (peer, media) = room_with_both().await;
     for _ in 0..20 {
         peer.fail_next([Fault::Internal, Fault::ProxyPage]);
-        let (permit, revoke) = tokio::join!(
-            media.set_camera(ROOM, PATIENT, true),
-            media.set_camera(ROOM, PATIENT, false),
-        );
+        let (permit, revoke) =
+            tokio::join!(media.set_camera(ROOM, PATIENT, true), media.set_camera(ROOM, PATIENT, false),);
         assert_eq!((permit, revoke), (Ok(Applied::Done), Ok(Applied::Done)));
         let camera = peer.camera_allowed(ROOM, &PATIENT.identity());
         assert_eq!(camera, Some(false));
@@ -337,19 +322,11 @@ async fn a_pass_looks_only_at_live_rooms_that_are_open() {
     for room in ["cn-video", "cn-stale", "cn-of-another-server"] {
         peer.seat(room, &PATIENT.identity(), everything.clone());
     }
-    let mut live = Consultations(vec![
-        (ROOM.to_owned(), false),
-        ("cn-video".to_owned(), true),
-        ("cn-stale".to_owned(), false),
-    ]);
-    live.0
-        .extend((0..500).map(|n| (format!("cn-chat-only-{n}"), false)));
+    let mut live =
+        Consultations(vec![(ROOM.to_owned(), false), ("cn-video".to_owned(), true), ("cn-stale".to_owned(), false)]);
+    live.0.extend((0..500).map(|n| (format!("cn-chat-only-{n}"), false)));
     let found = reconcile_all(&media, &live).await.unwrap();
-    let expected = Reconciled {
-        rooms: 3,
-        corrected: 1,
-        failed: 0,
-    };
+    let expected = Reconciled { rooms: 3, corrected: 1, failed: 0 };
     assert_eq!(found, expected);
     let patient = PATIENT.identity();
     assert_eq!(peer.camera_allowed("cn-video", &patient), Some(true));

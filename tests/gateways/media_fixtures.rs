@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use consilium::gateways::media::{
-    EgressStatus, Media, MediaEvent, MediaEventKind, Party, WebhookError,
-};
+use consilium::gateways::media::{EgressStatus, Media, MediaEvent, MediaEventKind, Party, WebhookError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -73,10 +71,7 @@ fn write_token_fixtures() {
     let media = gateway(600);
     let tokens: Vec<_> = cases().into_iter().map(|c| make(&media, c, 600)).collect();
     let text = serde_json::to_string_pretty(&tokens).unwrap();
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/fixtures/livekit/tokens.json"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/livekit/tokens.json");
     std::fs::write(path, text + "\n").unwrap();
 }
 
@@ -136,25 +131,9 @@ fn webhooks_of_the_official_sdk_are_read() {
     for (name, kind) in [
         ("room_started", MediaEventKind::RoomStarted),
         ("room_finished", MediaEventKind::RoomFinished),
-        (
-            "participant_joined",
-            MediaEventKind::ParticipantJoined {
-                identity: identity.clone(),
-            },
-        ),
-        (
-            "participant_left",
-            MediaEventKind::ParticipantLeft {
-                identity: identity.clone(),
-            },
-        ),
-        (
-            "track_published",
-            MediaEventKind::TrackPublished {
-                identity,
-                camera: true,
-            },
-        ),
+        ("participant_joined", MediaEventKind::ParticipantJoined { identity: identity.clone() }),
+        ("participant_left", MediaEventKind::ParticipantLeft { identity: identity.clone() }),
+        ("track_published", MediaEventKind::TrackPublished { identity, camera: true }),
         ("unknown_event", MediaEventKind::Other),
         ("unknown_names", MediaEventKind::RoomFinished),
     ] {
@@ -185,9 +164,8 @@ fn webhooks_of_the_official_sdk_are_read() {
 #[test]
 fn one_changed_byte_anywhere_is_a_bad_signature() {
     let media = gateway(600);
-    let refused = |authorization: &str, body: &[u8]| {
-        media.webhook(authorization, body) == Err(WebhookError::BadSignature)
-    };
+    let refused =
+        |authorization: &str, body: &[u8]| media.webhook(authorization, body) == Err(WebhookError::BadSignature);
     for hook in webhooks() {
         let body = hook.body.as_bytes();
         for at in 0..body.len() {

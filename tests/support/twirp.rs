@@ -15,9 +15,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use livekit_protocol::{
-    DeleteRoomRequest, DeleteRoomResponse, ListParticipantsRequest, ListParticipantsResponse,
-    ListRoomsRequest, ListRoomsResponse, ParticipantInfo, ParticipantPermission, Room, TrackSource,
-    UpdateParticipantRequest,
+    DeleteRoomRequest, DeleteRoomResponse, ListParticipantsRequest, ListParticipantsResponse, ListRoomsRequest,
+    ListRoomsResponse, ParticipantInfo, ParticipantPermission, Room, TrackSource, UpdateParticipantRequest,
 };
 use prost::Message;
 use serde_json::{Value, json};
@@ -84,13 +83,8 @@ impl TwirpPeer {
     /// Starts it on a free port.
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let peer = Self {
-            address: listener.local_addr().unwrap(),
-            inside: Arc::default(),
-        };
-        let router = Router::new()
-            .fallback(serve)
-            .with_state(Arc::clone(&peer.inside));
+        let peer = Self { address: listener.local_addr().unwrap(), inside: Arc::default() };
+        let router = Router::new().fallback(serve).with_state(Arc::clone(&peer.inside));
         tokio::task::spawn(async move { axum::serve(listener, router).await });
         peer
     }
@@ -112,25 +106,15 @@ impl TwirpPeer {
         if video["roomJoin"] != true || room.is_empty() || identity.is_empty() {
             return Err("permissions denied".to_owned());
         }
-        let seat = Seat {
-            permission: from_grants(video),
-            published: Vec::new(),
-        };
+        let seat = Seat { permission: from_grants(video), published: Vec::new() };
         let mut inside = self.inside();
-        inside
-            .rooms
-            .entry(room)
-            .or_default()
-            .insert(identity.clone(), seat);
+        inside.rooms.entry(room).or_default().insert(identity.clone(), seat);
         Ok(identity)
     }
 
     /// Puts somebody into a room with any permission, as a replayed token would.
     pub(crate) fn seat(&self, room: &str, identity: &str, permission: ParticipantPermission) {
-        let seat = Seat {
-            permission,
-            published: Vec::new(),
-        };
+        let seat = Seat { permission, published: Vec::new() };
         let mut inside = self.inside();
         let room = inside.rooms.entry(room.to_owned()).or_default();
         room.insert(identity.to_owned(), seat);
@@ -237,8 +221,7 @@ pub(crate) fn verify_signature(token: &str, secret: &str) -> Result<Value, Strin
     }
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(signed.as_bytes());
-    mac.verify_slice(&open(signature)?)
-        .map_err(|_| "wrong signature".to_owned())?;
+    mac.verify_slice(&open(signature)?).map_err(|_| "wrong signature".to_owned())?;
     json(open(payload)?)
 }
 
@@ -267,12 +250,7 @@ fn may_publish(permission: &ParticipantPermission, source: TrackSource) -> bool 
     permission.can_publish && (listed.is_empty() || listed.contains(&i32::from(source)))
 }
 
-async fn serve(
-    State(inside): State<Arc<Mutex<Inside>>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn serve(State(inside): State<Arc<Mutex<Inside>>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let claims = match authorize(&headers) {
         Ok(claims) => claims,
         Err(reason) => {
@@ -333,13 +311,8 @@ fn handle(inside: &Mutex<Inside>, method: &str, claims: &Value, body: &[u8]) -> 
             }
             record("", "", None);
             let wanted = |name: &&String| request.names.is_empty() || request.names.contains(name);
-            let rooms = inside.rooms.keys().filter(wanted).map(|name| Room {
-                name: name.clone(),
-                ..Room::default()
-            });
-            answer(&ListRoomsResponse {
-                rooms: rooms.collect(),
-            })
+            let rooms = inside.rooms.keys().filter(wanted).map(|name| Room { name: name.clone(), ..Room::default() });
+            answer(&ListRoomsResponse { rooms: rooms.collect() })
         }
         "DeleteRoom" => {
             let request = DeleteRoomRequest::decode(body).unwrap();
@@ -359,20 +332,14 @@ fn handle(inside: &Mutex<Inside>, method: &str, claims: &Value, body: &[u8]) -> 
             }
             record(&request.room, "", None);
             let seats = inside.rooms.get(&request.room);
-            answer(&ListParticipantsResponse {
-                participants: seats.into_iter().flatten().map(info).collect(),
-            })
+            answer(&ListParticipantsResponse { participants: seats.into_iter().flatten().map(info).collect() })
         }
         "UpdateParticipant" => {
             let request = UpdateParticipantRequest::decode(body).unwrap();
             if !admin(&request.room) {
                 return denied();
             }
-            record(
-                &request.room,
-                &request.identity,
-                request.permission.as_ref(),
-            );
+            record(&request.room, &request.identity, request.permission.as_ref());
             let room = inside.rooms.get_mut(&request.room);
             let Some(seat) = room.and_then(|room| room.get_mut(&request.identity)) else {
                 return twirp(StatusCode::NOT_FOUND, "not_found");

@@ -10,11 +10,11 @@ use consilium_storage as storage;
 use consilium_storage::connect::Party;
 use consilium_storage::connect::receipts::Kind;
 use consilium_storage::connect::sessions::Session;
+use consilium_storage::database::Pool;
 use consilium_storage::events::SessionPatch;
 use consilium_storage::ids::{MessageId, SessionId, UserId};
 use consilium_storage::states::{session::Status, video};
 use dashmap::DashMap;
-use sqlx::PgPool;
 
 /// How many of a session's latest messages have their receipts in memory.
 const RECENT: usize = 64;
@@ -187,7 +187,7 @@ impl Sessions {
     /// When Postgres cannot be asked.
     pub async fn get(
         &self,
-        pool: &PgPool,
+        pool: &Pool,
         id: SessionId,
         now: DateTime<Utc>,
     ) -> storage::Result<Option<Arc<LiveSession>>> {

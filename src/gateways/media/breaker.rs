@@ -20,11 +20,7 @@ pub(super) struct Breaker {
 
 impl Breaker {
     pub(super) fn new(open_after: u32, open_for: Duration) -> Self {
-        Self {
-            state: Mutex::new(State::Closed { failures: 0 }),
-            open_after,
-            open_for,
-        }
+        Self { state: Mutex::new(State::Closed { failures: 0 }), open_after, open_for }
     }
 
     /// Whether a call may go out now.
@@ -58,12 +54,8 @@ impl Breaker {
     pub(super) fn failed(&self, now: Instant) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = match *state {
-            State::Closed { failures } if failures + 1 < self.open_after => State::Closed {
-                failures: failures + 1,
-            },
-            State::Closed { .. } | State::Probing { .. } => State::Open {
-                until: now + self.open_for,
-            },
+            State::Closed { failures } if failures + 1 < self.open_after => State::Closed { failures: failures + 1 },
+            State::Closed { .. } | State::Probing { .. } => State::Open { until: now + self.open_for },
             // Late failures of calls from before must not keep it shut for ever.
             State::Open { until } => State::Open { until },
         };

@@ -63,10 +63,7 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) fn new(policy: Policy) -> Self {
-        Self {
-            policy,
-            breaker: Breaker::new(policy.open_after, policy.open_for),
-        }
+        Self { policy, breaker: Breaker::new(policy.open_after, policy.open_for) }
     }
 
     pub(super) fn policy(&self) -> &Policy {
@@ -78,11 +75,7 @@ impl Caller {
     }
 
     /// Calls `attempt` until it answers. `None`: what it is about is not there.
-    pub(super) async fn call<T, F, Fut>(
-        &self,
-        name: &'static str,
-        attempt: F,
-    ) -> Result<Option<T>, MediaError>
+    pub(super) async fn call<T, F, Fut>(&self, name: &'static str, attempt: F) -> Result<Option<T>, MediaError>
     where
         F: Fn() -> Fut,
         Fut: Future<Output = ServiceResult<T>>,
@@ -91,9 +84,7 @@ impl Caller {
             count(name, "turned_away");
             return Err(MediaError::Unreachable);
         }
-        let outcome = timeout(self.policy.budget, self.attempts(&attempt))
-            .await
-            .unwrap_or(Err(Failure::Silent));
+        let outcome = timeout(self.policy.budget, self.attempts(&attempt)).await.unwrap_or(Err(Failure::Silent));
         if matches!(outcome, Err(Failure::Silent)) {
             self.breaker.failed(Instant::now());
         } else {
@@ -157,13 +148,12 @@ fn classify(error: ServiceError) -> Failure {
         // Also an answer that is not Twirp's: a proxy's page, or LiveKit's plain 401 for a wrong
         // key pair, which the crate gives no status for.
         ServiceError::Twirp(ServerError::Request(_) | ServerError::Prost(_)) => Failure::Silent,
-        ServiceError::Twirp(ServerError::Url(_))
-        | ServiceError::AccessToken(_)
-        | ServiceError::Env(_) => Failure::Invalid,
+        ServiceError::Twirp(ServerError::Url(_)) | ServiceError::AccessToken(_) | ServiceError::Env(_) => {
+            Failure::Invalid
+        }
     }
 }
 
 fn count(call: &'static str, outcome: &'static str) {
-    metrics::counter!("consilium_media_calls_total", "call" => call, "outcome" => outcome)
-        .increment(1);
+    metrics::counter!("consilium_media_calls_total", "call" => call, "outcome" => outcome).increment(1);
 }

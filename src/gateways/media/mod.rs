@@ -95,12 +95,7 @@ impl Media {
     ///
     /// # Errors
     /// [`MediaError::Invalid`] for a URL, key pair or token life it cannot work with.
-    pub fn new(
-        url: &str,
-        api_key: &str,
-        api_secret: SecretString,
-        token_ttl: Duration,
-    ) -> Result<Self, MediaError> {
+    pub fn new(url: &str, api_key: &str, api_secret: SecretString, token_ttl: Duration) -> Result<Self, MediaError> {
         Self::with_policy(url, api_key, api_secret, token_ttl, Policy::default())
     }
 
@@ -139,12 +134,7 @@ impl Media {
     ///
     /// # Errors
     /// [`MediaError::Invalid`] for a room name LiveKit would not take.
-    pub fn grant(
-        &self,
-        room: &str,
-        party: Party,
-        display_name: &str,
-    ) -> Result<LiveKitGrant, MediaError> {
+    pub fn grant(&self, room: &str, party: Party, display_name: &str) -> Result<LiveKitGrant, MediaError> {
         Ok(LiveKitGrant {
             token: self.0.tokens.sign(room, party, display_name)?,
             ws_url: self.0.ws_url.clone(),
@@ -169,14 +159,8 @@ impl Media {
     ///
     /// # Errors
     /// See [`MediaError`]; the reconciler repeats it.
-    pub async fn set_camera(
-        &self,
-        room: &str,
-        party: Party,
-        allowed: bool,
-    ) -> Result<Applied, MediaError> {
-        self.enforce_camera(room, party, &|| Some(allowed.into()))
-            .await
+    pub async fn set_camera(&self, room: &str, party: Party, allowed: bool) -> Result<Applied, MediaError> {
+        self.enforce_camera(room, party, &|| Some(allowed.into())).await
     }
 
     /// [`Media::set_camera`] with the answer read anew before each attempt, under the room's lock:
@@ -194,9 +178,7 @@ impl Media {
         let inner = &*self.0;
         let identity = party.identity();
         let wait = inner.caller.policy().budget;
-        let _turn = tokio::time::timeout(wait, inner.lane(room).lock())
-            .await
-            .map_err(|_| MediaError::Unreachable)?;
+        let _turn = tokio::time::timeout(wait, inner.lane(room).lock()).await.map_err(|_| MediaError::Unreachable)?;
         if camera().is_none() {
             return Ok(Applied::Skipped);
         }
@@ -210,11 +192,7 @@ impl Media {
                     permission: Some(permissions::permission(party.role(), right)),
                     ..UpdateParticipantOptions::default()
                 };
-                inner
-                    .rooms
-                    .update_participant(room, &identity, options)
-                    .await
-                    .map(|_| Applied::Done)
+                inner.rooms.update_participant(room, &identity, options).await.map(|_| Applied::Done)
             })
             .await?;
         Ok(sent.unwrap_or(Applied::NotPresent))
@@ -227,12 +205,8 @@ impl Media {
     pub async fn participants(&self, room: &str) -> Result<Vec<Participant>, MediaError> {
         check_room(room)?;
         let rooms = &self.0.rooms;
-        let listed = self
-            .0
-            .caller
-            .call("ListParticipants", || rooms.list_participants(room))
-            .await?
-            .unwrap_or_default();
+        let listed =
+            self.0.caller.call("ListParticipants", || rooms.list_participants(room)).await?.unwrap_or_default();
         Ok(listed
             .into_iter()
             .filter(|info| info.state() != State::Disconnected)
@@ -250,12 +224,7 @@ impl Media {
     /// See [`MediaError`].
     pub async fn open_rooms(&self) -> Result<HashSet<String>, MediaError> {
         let rooms = &self.0.rooms;
-        let listed = self
-            .0
-            .caller
-            .call("ListRooms", || rooms.list_rooms(Vec::new()))
-            .await?
-            .unwrap_or_default();
+        let listed = self.0.caller.call("ListRooms", || rooms.list_rooms(Vec::new())).await?.unwrap_or_default();
         Ok(listed.into_iter().map(|room| room.name).collect())
     }
 
@@ -268,11 +237,7 @@ impl Media {
     pub async fn close_room(&self, room: &str) -> Result<(), MediaError> {
         check_room(room)?;
         let rooms = &self.0.rooms;
-        self.0
-            .caller
-            .call("DeleteRoom", || rooms.delete_room(room))
-            .await
-            .map(|_| ())
+        self.0.caller.call("DeleteRoom", || rooms.delete_room(room)).await.map(|_| ())
     }
 
     /// Whether calls are turned away at present because the server did not answer; for `/ready`.
@@ -286,10 +251,7 @@ impl Inner {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(room);
         let lane = usize::try_from(hash % LANES as u64).unwrap_or_default();
         // `LANES` locks were made, so the index is always good.
-        #[allow(
-            clippy::indexing_slicing,
-            reason = "the index is taken modulo the length"
-        )]
+        #[allow(clippy::indexing_slicing, reason = "the index is taken modulo the length")]
         &self.lanes[lane]
     }
 }
@@ -297,8 +259,7 @@ impl Inner {
 /// The address for clients: the configured one with a WebSocket scheme. One that carries
 /// credentials or a query is refused, for it is handed to everybody who joins.
 fn ws_url(url: &str) -> Result<String, MediaError> {
-    const WRONG: MediaError =
-        MediaError::Invalid("the media URL is ws://, wss://, http:// or https:// and a host");
+    const WRONG: MediaError = MediaError::Invalid("the media URL is ws://, wss://, http:// or https:// and a host");
     let mut parsed = Url::parse(url).map_err(|_| WRONG)?;
     let scheme = match parsed.scheme() {
         "ws" | "http" => "ws",
@@ -325,10 +286,7 @@ mod tests {
     fn the_address_for_clients_is_a_websocket_one() {
         for (given, shown) in [
             ("ws://127.0.0.1:7880", Some("ws://127.0.0.1:7880")),
-            (
-                "https://media.example.org/",
-                Some("wss://media.example.org"),
-            ),
+            ("https://media.example.org/", Some("wss://media.example.org")),
             ("HTTP://media.example.org", Some("ws://media.example.org")),
             ("wss://key:secret@media.example.org", None),
             ("wss://media.example.org?token=x", None),
@@ -344,13 +302,7 @@ mod tests {
     #[test]
     fn settings_it_cannot_work_with_are_refused() {
         let make = |key: &str, secret: &str, ttl| {
-            Media::new(
-                "ws://127.0.0.1:1",
-                key,
-                secret.into(),
-                Duration::from_secs(ttl),
-            )
-            .is_ok()
+            Media::new("ws://127.0.0.1:1", key, secret.into(), Duration::from_secs(ttl)).is_ok()
         };
         assert!(make("devkey", "secret", 600));
         assert!(make("devkey", "secret", 3600));

@@ -64,20 +64,14 @@ pub enum CameraRight {
 
 impl From<bool> for CameraRight {
     fn from(allowed: bool) -> Self {
-        if allowed {
-            Self::Granted
-        } else {
-            Self::Withheld
-        }
+        if allowed { Self::Granted } else { Self::Withheld }
     }
 }
 
 /// The sources a party may publish. Never empty: LiveKit reads an empty list as *all* sources.
 pub fn sources(role: Role, camera: CameraRight) -> &'static [TrackSource] {
     match (role, camera) {
-        (Role::Doctor, _) | (Role::Patient, CameraRight::Granted) => {
-            &[TrackSource::Microphone, TrackSource::Camera]
-        }
+        (Role::Doctor, _) | (Role::Patient, CameraRight::Granted) => &[TrackSource::Microphone, TrackSource::Camera],
         (Role::Patient, CameraRight::Withheld) => &[TrackSource::Microphone],
     }
 }
@@ -88,10 +82,7 @@ pub fn permission(role: Role, camera: CameraRight) -> ParticipantPermission {
         can_subscribe: true,
         can_publish: true,
         can_publish_data: true,
-        can_publish_sources: sources(role, camera)
-            .iter()
-            .map(|source| i32::from(*source))
-            .collect(),
+        can_publish_sources: sources(role, camera).iter().map(|source| i32::from(*source)).collect(),
         hidden: false,
         can_update_metadata: false,
         can_subscribe_metrics: false,
@@ -141,10 +132,7 @@ mod tests {
         let mut turned = wanted.clone();
         turned.can_publish_sources.reverse();
         assert!(same(&wanted, &turned));
-        let all = ParticipantPermission {
-            can_publish_sources: Vec::new(),
-            ..wanted.clone()
-        };
+        let all = ParticipantPermission { can_publish_sources: Vec::new(), ..wanted.clone() };
         assert!(!same(&wanted, &all));
     }
 

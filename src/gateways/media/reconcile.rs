@@ -39,12 +39,7 @@ pub fn diff(participants: &[Participant], camera: CameraRight) -> Vec<Party> {
     let wanted = permission(Role::Patient, camera);
     participants
         .iter()
-        .filter(|participant| {
-            !participant
-                .permission
-                .as_ref()
-                .is_some_and(|held| same(held, &wanted))
-        })
+        .filter(|participant| !participant.permission.as_ref().is_some_and(|held| same(held, &wanted)))
         .filter_map(|participant| participant.party)
         .filter(|party| party.role() == Role::Patient)
         .collect()
@@ -97,22 +92,14 @@ pub async fn reconcile_all(media: &Media, live: &impl LiveRooms) -> Result<Recon
         })
         .await;
     if found.corrected > 0 {
-        tracing::info!(
-            media.corrected = found.corrected,
-            "room permissions put right"
-        );
+        tracing::info!(media.corrected = found.corrected, "room permissions put right");
     }
     Ok(found)
 }
 
 /// Runs [`reconcile_all`] every `interval` until `shutdown`. Failures are only logged (by the
 /// calls): with no media server everything else works.
-pub async fn run<L: LiveRooms>(
-    media: Media,
-    live: L,
-    interval: Duration,
-    shutdown: CancellationToken,
-) {
+pub async fn run<L: LiveRooms>(media: Media, live: L, interval: Duration, shutdown: CancellationToken) {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -135,11 +122,7 @@ mod tests {
     use uuid::Uuid;
 
     fn someone(identity: &str, held: Option<ParticipantPermission>) -> Participant {
-        Participant {
-            identity: identity.to_owned(),
-            party: Party::parse(identity),
-            permission: held,
-        }
+        Participant { identity: identity.to_owned(), party: Party::parse(identity), permission: held }
     }
 
     #[test]
@@ -148,28 +131,13 @@ mod tests {
         let doctor = Party::Doctor(Uuid::from_u128(2));
         let with = permission(Role::Patient, CameraRight::Granted);
         let without = permission(Role::Patient, CameraRight::Withheld);
-        let everything = ParticipantPermission {
-            can_publish_sources: Vec::new(),
-            ..with.clone()
-        };
+        let everything = ParticipantPermission { can_publish_sources: Vec::new(), ..with.clone() };
         let room = |held| {
-            [
-                someone(&patient.identity(), held),
-                someone(&doctor.identity(), None),
-                someone("EG_recorder", None),
-            ]
+            [someone(&patient.identity(), held), someone(&doctor.identity(), None), someone("EG_recorder", None)]
         };
         for right in [CameraRight::Granted, CameraRight::Withheld] {
-            let fits = if right == CameraRight::Granted {
-                &with
-            } else {
-                &without
-            };
-            let off = if right == CameraRight::Granted {
-                &without
-            } else {
-                &with
-            };
+            let fits = if right == CameraRight::Granted { &with } else { &without };
+            let off = if right == CameraRight::Granted { &without } else { &with };
             assert_eq!(diff(&room(Some(fits.clone())), right), []);
             assert_eq!(diff(&room(Some(off.clone())), right), [patient]);
             assert_eq!(diff(&room(Some(everything.clone())), right), [patient]);

@@ -52,11 +52,7 @@ pub struct TokenMaker {
 impl TokenMaker {
     /// A maker for one key pair. The caller has checked that neither is empty and the ttl not zero.
     pub fn new(api_key: String, api_secret: SecretString, ttl: Duration) -> Self {
-        Self {
-            api_key,
-            api_secret,
-            ttl,
-        }
+        Self { api_key, api_secret, ttl }
     }
 
     /// How long its tokens are valid.

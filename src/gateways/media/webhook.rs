@@ -115,10 +115,7 @@ pub struct WebhookVerifier {
 impl WebhookVerifier {
     /// A verifier for one key pair.
     pub fn new(api_key: &str, api_secret: &SecretString) -> Self {
-        Self {
-            tokens: TokenVerifier::with_api_key(api_key, api_secret.expose_secret()),
-            api_key: api_key.to_owned(),
-        }
+        Self { tokens: TokenVerifier::with_api_key(api_key, api_secret.expose_secret()), api_key: api_key.to_owned() }
     }
 
     /// Verifies `authorization` (the header, with or without `Bearer `) over the raw body, then
@@ -127,21 +124,14 @@ impl WebhookVerifier {
     /// # Errors
     /// See [`WebhookError`].
     pub fn verify(&self, authorization: &str, body: &[u8]) -> Result<MediaEvent, WebhookError> {
-        let token = authorization
-            .strip_prefix("Bearer ")
-            .unwrap_or(authorization);
-        let claims = self
-            .tokens
-            .verify(token)
-            .map_err(|_| WebhookError::BadSignature)?;
+        let token = authorization.strip_prefix("Bearer ").unwrap_or(authorization);
+        let claims = self.tokens.verify(token).map_err(|_| WebhookError::BadSignature)?;
         // The crate checks an issuer that is there, and lets one that is missing pass.
         if claims.iss != self.api_key {
             return Err(WebhookError::BadSignature);
         }
         // A client's join token is signed with the same secret but carries no hash: refused here.
-        let signed = STANDARD
-            .decode(&claims.sha256)
-            .map_err(|_| WebhookError::BadSignature)?;
+        let signed = STANDARD.decode(&claims.sha256).map_err(|_| WebhookError::BadSignature)?;
         if signed.as_slice() != Sha256::digest(body).as_slice() {
             return Err(WebhookError::BadSignature);
         }
@@ -219,10 +209,7 @@ fn read(body: &[u8]) -> Option<MediaEvent> {
         .map(|room| room.name)
         .or_else(|| wire.egress.as_ref().map(|egress| egress.room_name.clone()))
         .filter(|name| !name.is_empty());
-    let identity = wire
-        .participant
-        .map(|participant| participant.identity)
-        .filter(|identity| !identity.is_empty());
+    let identity = wire.participant.map(|participant| participant.identity).filter(|identity| !identity.is_empty());
     let kind = match (wire.event.as_str(), identity) {
         ("room_started", _) => MediaEventKind::RoomStarted,
         ("room_finished", _) => MediaEventKind::RoomFinished,
@@ -231,24 +218,15 @@ fn read(body: &[u8]) -> Option<MediaEvent> {
         ("track_published", Some(identity)) => MediaEventKind::TrackPublished {
             identity,
             // Names in protobuf's JSON, numbers from writers set so; 1 is the camera.
-            camera: wire
-                .track
-                .is_some_and(|track| track.source == "CAMERA" || track.source == 1),
+            camera: wire.track.is_some_and(|track| track.source == "CAMERA" || track.source == 1),
         },
         ("egress_started" | "egress_updated" | "egress_ended", _) => wire
             .egress
             .filter(|egress| !egress.egress_id.is_empty())
-            .map_or(MediaEventKind::Other, |egress| {
-                MediaEventKind::Egress(report(egress))
-            }),
+            .map_or(MediaEventKind::Other, |egress| MediaEventKind::Egress(report(egress))),
         _ => MediaEventKind::Other,
     };
-    Some(MediaEvent {
-        id: wire.id,
-        created_at: integer(&wire.created_at).unwrap_or_default(),
-        room,
-        kind,
-    })
+    Some(MediaEvent { id: wire.id, created_at: integer(&wire.created_at).unwrap_or_default(), room, kind })
 }
 
 fn report(egress: WireEgress) -> EgressReport {
@@ -269,9 +247,7 @@ fn report(egress: WireEgress) -> EgressReport {
 fn status(value: &Value) -> EgressStatus {
     let name = value.as_str().unwrap_or_default();
     match (name, value.as_i64()) {
-        ("EGRESS_STARTING" | "EGRESS_ACTIVE" | "EGRESS_ENDING", _) | (_, Some(0..=2)) => {
-            EgressStatus::Running
-        }
+        ("EGRESS_STARTING" | "EGRESS_ACTIVE" | "EGRESS_ENDING", _) | (_, Some(0..=2)) => EgressStatus::Running,
         ("EGRESS_COMPLETE", _) | (_, Some(3)) => EgressStatus::Complete,
         ("EGRESS_FAILED" | "EGRESS_ABORTED", _) | (_, Some(4 | 5)) => EgressStatus::Failed,
         ("EGRESS_LIMIT_REACHED", _) | (_, Some(6)) => EgressStatus::LimitReached,
@@ -286,9 +262,7 @@ fn integer(value: &Value) -> Option<i64> {
 }
 
 fn unsigned(value: &Value) -> u64 {
-    integer(value)
-        .and_then(|number| u64::try_from(number).ok())
-        .unwrap_or_default()
+    integer(value).and_then(|number| u64::try_from(number).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

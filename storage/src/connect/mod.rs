@@ -1,6 +1,7 @@
 //! The connect family: consultations, their messages, calls and the people in them.
 
 pub mod calls;
+pub mod doctors;
 pub mod media;
 pub mod messages;
 pub mod payloads;

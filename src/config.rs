@@ -1,0 +1,433 @@
+//! Settings: flags, then `CONSILIUM_*` variables, then a TOML file, into one checked struct (running.md, settled 29, 31).
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use chrono::TimeDelta;
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+/// What flags, variables and the file may say; the names are those of running.md, in lower case.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    listen: String,
+    data_dir: PathBuf,
+    database_url: String,
+    redis_url: String,
+    production: Flag,
+    demo: bool,
+    public_url: String,
+    livekit_url: String,
+    livekit_api_key: String,
+    livekit_api_secret: String,
+    files_url: String,
+    sms_url: String,
+    signing_keys: String,
+    trusted_proxies: String,
+    cors_origins: String,
+    log: String,
+    log_format: String,
+    environment: String,
+    charging: String,
+    access_token_ttl: u32,
+    refresh_token_ttl: u32,
+    otp_ttl: u32,
+    request_ttl: u32,
+    ticket_ttl: u32,
+    livekit_token_ttl: u32,
+    signed_url_ttl: u32,
+    presence_lease: u32,
+    presence_push_lease: u32,
+    session_idle_ttl: u32,
+    inbox_retention: u32,
+    drain_seconds: u32,
+    max_connections: u32,
+    database_connections: u32,
+}
+
+/// A switch that a variable may write as `1`, `true` or `on`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Flag {
+    Bool(bool),
+    Number(u8),
+    Word(String),
+}
+
+impl Flag {
+    fn is_on(&self) -> bool {
+        match self {
+            Self::Bool(on) => *on,
+            Self::Number(number) => *number != 0,
+            Self::Word(word) => matches!(word.as_str(), "1" | "true" | "on" | "yes"),
+        }
+    }
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            data_dir: PathBuf::from("./data"),
+            database_url: String::new(),
+            redis_url: String::new(),
+            production: Flag::Bool(false),
+            demo: false,
+            public_url: String::new(),
+            livekit_url: "ws://127.0.0.1:7880".to_owned(),
+            livekit_api_key: "devkey".to_owned(),
+            livekit_api_secret: "secret".to_owned(),
+            files_url: String::new(),
+            sms_url: String::new(),
+            signing_keys: String::new(),
+            trusted_proxies: String::new(),
+            cors_origins: String::new(),
+            log: "info".to_owned(),
+            log_format: String::new(),
+            environment: "development".to_owned(),
+            charging: "on".to_owned(),
+            access_token_ttl: 900,
+            refresh_token_ttl: 2_592_000,
+            otp_ttl: 300,
+            request_ttl: 1800,
+            ticket_ttl: 30,
+            livekit_token_ttl: 3600,
+            signed_url_ttl: 600,
+            presence_lease: 90,
+            presence_push_lease: 900,
+            session_idle_ttl: 7200,
+            inbox_retention: 259_200,
+            drain_seconds: 20,
+            max_connections: 100_000,
+            database_connections: 24,
+        }
+    }
+}
+
+/// What the command line may say; absent flags leave the variables and the file their say.
+#[derive(Debug, Clone, Default, Serialize, clap::Args)]
+pub struct Flags {
+    /// Address to listen on; port 0 picks a free one.
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Folder of the private Postgres and local files.
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// A Postgres of yours instead of the private one.
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_url: Option<String>,
+    /// A Redis between nodes.
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis_url: Option<String>,
+    /// Production mode: refuses development secrets, has no development inbox.
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub production: bool,
+    /// A TOML file of settings.
+    #[arg(long, global = true)]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+}
+
+/// The checked settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Folder of the private Postgres and local files.
+    pub data_dir: PathBuf,
+    /// A Postgres of the operator's; none for the private one.
+    pub database_url: Option<SecretString>,
+    /// Production mode.
+    pub production: bool,
+    /// Whether demo data is wanted.
+    pub demo: bool,
+    /// How clients reach this server; none until the listen address is known.
+    pub public_url: Option<String>,
+    /// The media server.
+    pub livekit_url: String,
+    /// Its key.
+    pub livekit_api_key: String,
+    /// Its secret.
+    pub livekit_api_secret: SecretString,
+    /// An HTTP SMS gateway; none for the development inbox.
+    pub sms_url: Option<SecretString>,
+    /// `kid:secret` pairs, the first one signs; empty for the development keys in the database.
+    pub signing_keys: Vec<(String, SecretString)>,
+    /// Addresses whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// Origins that browsers may call from; empty for the same origin alone.
+    pub cors_origins: Vec<String>,
+    /// A tracing filter.
+    pub log: String,
+    /// `text` or `json`.
+    pub log_json: bool,
+    /// Whether a session is charged at its end.
+    pub charging: bool,
+    /// How long things live.
+    pub ttl: Ttl,
+    /// How many connections this node holds at most.
+    pub max_connections: usize,
+    /// How many connections to Postgres.
+    pub database_connections: u32,
+    raw: Raw,
+}
+
+/// Durations (settled 31).
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "the names are those of settled.md 31")]
+pub struct Ttl {
+    pub access_token: TimeDelta,
+    pub refresh_token: TimeDelta,
+    pub otp: TimeDelta,
+    pub request: TimeDelta,
+    pub ticket: TimeDelta,
+    pub livekit_token: std::time::Duration,
+    pub signed_url: TimeDelta,
+    pub presence_lease: TimeDelta,
+    pub presence_push_lease: TimeDelta,
+    pub session_idle: TimeDelta,
+    pub inbox_retention: TimeDelta,
+    pub drain: std::time::Duration,
+}
+
+/// One line that names the setting.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl Config {
+    /// Reads flags, then variables, then the file.
+    ///
+    /// # Errors
+    /// One line that names the setting.
+    pub fn load(flags: &Flags, demo: bool) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Raw::default()));
+        if let Some(file) = &flags.config {
+            if !file.is_file() {
+                return Err(ConfigError(format!("--config: no such file: {}", file.display())));
+            }
+            figment = figment.merge(Toml::file(file));
+        }
+        let ignored = ["query_database_url", "dev_db", "config"];
+        let known = Env::prefixed("CONSILIUM_").filter(move |key| !ignored.iter().any(|name| key == *name));
+        figment = figment.merge(Env::raw().only(&["DATABASE_URL"])).merge(known).merge(Serialized::defaults(flags));
+        let mut raw: Raw = figment.extract().map_err(|error| ConfigError(one_line(&error)))?;
+        raw.demo |= demo;
+        Self::check(raw)
+    }
+
+    /// Settings of a test server: a free port, an own folder, an external database.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn for_tests(data_dir: &Path, database_url: &str) -> Result<Self, ConfigError> {
+        Self::check(Raw {
+            listen: "127.0.0.1:0".to_owned(),
+            data_dir: data_dir.to_owned(),
+            database_url: database_url.to_owned(),
+            database_connections: 12,
+            ..Raw::default()
+        })
+    }
+
+    fn check(raw: Raw) -> Result<Self, ConfigError> {
+        let listen = raw.listen.parse().map_err(|_| bad("listen", "is not an address like 127.0.0.1:8080"))?;
+        let production = raw.production.is_on();
+        let charging = match raw.charging.as_str() {
+            "on" => true,
+            "off" => false,
+            _ => return Err(bad("charging", "is on or off")),
+        };
+        let config = Self {
+            listen,
+            data_dir: raw.data_dir.clone(),
+            database_url: some(&raw.database_url).map(SecretString::from),
+            production,
+            demo: raw.demo,
+            public_url: some(raw.public_url.trim_end_matches('/')),
+            livekit_url: raw.livekit_url.clone(),
+            livekit_api_key: raw.livekit_api_key.clone(),
+            livekit_api_secret: raw.livekit_api_secret.clone().into(),
+            sms_url: some(&raw.sms_url).map(SecretString::from),
+            signing_keys: signing_keys(&raw.signing_keys)?,
+            trusted_proxies: list(&raw.trusted_proxies)
+                .map(|text| text.parse().map_err(|_| bad("trusted_proxies", "is a list of IP addresses")))
+                .collect::<Result<_, _>>()?,
+            cors_origins: list(&raw.cors_origins).map(str::to_owned).collect(),
+            log: raw.log.clone(),
+            log_json: log_json(&raw.log_format)?,
+            charging,
+            ttl: ttl(&raw)?,
+            max_connections: raw.max_connections.max(1) as usize,
+            database_connections: raw.database_connections.clamp(2, 1000),
+            raw,
+        };
+        config.refuse_development_secrets()?;
+        config.refuse_what_is_not_here()?;
+        Ok(config)
+    }
+
+    /// Production takes no secret that stands in the source (DESIGN §8).
+    fn refuse_development_secrets(&self) -> Result<(), ConfigError> {
+        if !self.production {
+            return Ok(());
+        }
+        if self.demo {
+            return Err(bad("demo", "is refused in production"));
+        }
+        if self.signing_keys.is_empty() {
+            return Err(bad("signing_keys", "must be set in production (kid:secret,…)"));
+        }
+        if self.livekit_api_secret.expose_secret().len() < 32 {
+            return Err(bad("livekit_api_secret", "must be set in production, to 32 characters or more"));
+        }
+        if self.sms_url.is_none() {
+            return Err(bad("sms_url", "must be set in production: there is no development inbox"));
+        }
+        if self.public_url.is_none() {
+            return Err(bad("public_url", "must be set in production"));
+        }
+        Ok(())
+    }
+
+    /// Settings of parts that this version does not have yet are refused, not ignored.
+    fn refuse_what_is_not_here(&self) -> Result<(), ConfigError> {
+        if !self.raw.redis_url.is_empty() {
+            return Err(bad("redis_url", "is not served by this version: it runs one node with the in-process bus"));
+        }
+        if !self.raw.files_url.is_empty() && !self.raw.files_url.starts_with("file://") {
+            return Err(bad("files_url", "is not served by this version: files are kept under the data dir (file://)"));
+        }
+        Ok(())
+    }
+
+    /// Where local files are kept.
+    #[must_use]
+    pub fn files_dir(&self) -> PathBuf {
+        self.raw.files_url.strip_prefix("file://").map_or_else(|| self.data_dir.join("files"), PathBuf::from)
+    }
+
+    /// The effective settings as TOML, secrets hidden.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        let mut raw = self.raw.clone();
+        for secret in [
+            &mut raw.livekit_api_secret,
+            &mut raw.signing_keys,
+            &mut raw.sms_url,
+            &mut raw.database_url,
+            &mut raw.redis_url,
+        ] {
+            if !secret.is_empty() {
+                "(hidden)".clone_into(secret);
+            }
+        }
+        raw.production = Flag::Bool(self.production);
+        let value = serde_json::to_value(raw).unwrap_or_default();
+        let lines = value.as_object().into_iter().flatten().map(|(name, value)| format!("{name} = {value}\n"));
+        lines.collect()
+    }
+}
+
+fn bad(setting: &str, what: &str) -> ConfigError {
+    ConfigError(format!("CONSILIUM_{}: {what}", setting.to_uppercase()))
+}
+
+fn one_line(error: &figment::Error) -> String {
+    let setting = error.path.join(".");
+    format!("CONSILIUM_{}: {}", setting.to_uppercase(), error.kind).replace('\n', " ")
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn signing_keys(text: &str) -> Result<Vec<(String, SecretString)>, ConfigError> {
+    list(text)
+        .map(|pair| match pair.split_once(':') {
+            Some((kid, secret)) if !kid.is_empty() && secret.len() >= 32 => Ok((kid.to_owned(), secret.into())),
+            _ => Err(bad("signing_keys", "is a list of kid:secret pairs, each secret of 32 characters or more")),
+        })
+        .collect()
+}
+
+fn log_json(format: &str) -> Result<bool, ConfigError> {
+    use std::io::IsTerminal;
+    match format {
+        "" => Ok(!std::io::stdout().is_terminal()),
+        "text" => Ok(false),
+        "json" => Ok(true),
+        _ => Err(bad("log_format", "is text or json")),
+    }
+}
+
+fn ttl(raw: &Raw) -> Result<Ttl, ConfigError> {
+    let seconds = |name: &str, value: u32| {
+        if value == 0 { Err(bad(name, "is a number of seconds above 0")) } else { Ok(TimeDelta::seconds(value.into())) }
+    };
+    if raw.livekit_token_ttl == 0 || raw.livekit_token_ttl > 3600 {
+        return Err(bad("livekit_token_ttl", "is 1 to 3600 seconds"));
+    }
+    Ok(Ttl {
+        access_token: seconds("access_token_ttl", raw.access_token_ttl)?,
+        refresh_token: seconds("refresh_token_ttl", raw.refresh_token_ttl)?,
+        otp: seconds("otp_ttl", raw.otp_ttl)?,
+        request: seconds("request_ttl", raw.request_ttl)?,
+        ticket: seconds("ticket_ttl", raw.ticket_ttl)?,
+        livekit_token: std::time::Duration::from_secs(raw.livekit_token_ttl.into()),
+        signed_url: seconds("signed_url_ttl", raw.signed_url_ttl)?,
+        presence_lease: seconds("presence_lease", raw.presence_lease)?,
+        presence_push_lease: seconds("presence_push_lease", raw.presence_push_lease)?,
+        session_idle: seconds("session_idle_ttl", raw.session_idle_ttl)?,
+        inbox_retention: seconds("inbox_retention", raw.inbox_retention)?,
+        drain: std::time::Duration::from_secs(raw.drain_seconds.into()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn production_names_the_setting_it_misses() {
+        let raw = Raw { production: Flag::Number(1), ..Raw::default() };
+        let error = Config::check(raw).unwrap_err().to_string();
+        assert!(error.starts_with("CONSILIUM_SIGNING_KEYS:"), "{error}");
+    }
+
+    #[test]
+    fn printed_settings_hide_secrets() {
+        let raw = Raw { signing_keys: format!("a:{}", "s".repeat(32)), ..Raw::default() };
+        let printed = Config::check(raw).unwrap().printed();
+        assert!(printed.contains("signing_keys = \"(hidden)\""), "{printed}");
+        assert!(!printed.contains("ssss"), "{printed}");
+    }
+
+    #[test]
+    fn wrong_settings_are_refused_in_one_line() {
+        for raw in [
+            Raw { listen: "nowhere".to_owned(), ..Raw::default() },
+            Raw { charging: "maybe".to_owned(), ..Raw::default() },
+            Raw { access_token_ttl: 0, ..Raw::default() },
+            Raw { signing_keys: "short:x".to_owned(), ..Raw::default() },
+            Raw { trusted_proxies: "a,b".to_owned(), ..Raw::default() },
+            Raw { redis_url: "redis://localhost".to_owned(), ..Raw::default() },
+        ] {
+            let error = Config::check(raw).unwrap_err().to_string();
+            assert!(error.starts_with("CONSILIUM_") && !error.contains('\n'), "{error}");
+        }
+    }
+}

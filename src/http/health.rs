@@ -1,0 +1,139 @@
+//! `/health`, `/ready` and `/metrics` (running.md): no personal data in any of them.
+
+use aide::axum::ApiRouter;
+use aide::axum::routing::get_with;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, SubsecRound, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::reply::{Answer, json};
+use crate::app::App;
+
+/// The routes.
+pub fn router() -> ApiRouter<App> {
+    ApiRouter::new()
+        .api_route("/health", get_with(health, |op| op.tag("Operations").summary("Whether the process is alive")))
+        .api_route("/ready", get_with(ready, |op| op.tag("Operations").summary("Whether it can serve, with reasons")))
+        .route("/metrics", axum::routing::get(metrics))
+}
+
+/// The process is alive.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Health {
+    status: &'static str,
+    version: &'static str,
+    timestamp: DateTime<Utc>,
+}
+
+async fn health(State(app): State<App>) -> Answer<Health> {
+    let timestamp = app.now().trunc_subsecs(0);
+    Answer(Health { status: "healthy", version: env!("CARGO_PKG_VERSION"), timestamp })
+}
+
+/// What the node needs and how it stands.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Readiness {
+    status: &'static str,
+    checks: Checks,
+    node: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Checks {
+    postgres: Check,
+    bus: Check,
+    files: Check,
+    media: Check,
+}
+
+/// `up`, `degraded` or `down`, and why.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Check {
+    status: &'static str,
+    reason: Option<String>,
+}
+
+impl Check {
+    fn of(trouble: Option<String>, otherwise: &'static str) -> Self {
+        let status = if trouble.is_some() { otherwise } else { "up" };
+        Self { status, reason: trouble }
+    }
+}
+
+async fn ready(State(app): State<App>) -> ReadyAnswer {
+    let limit = std::time::Duration::from_secs(2);
+    let asked = tokio::time::timeout(limit, async {
+        let mut conn = app.pool.acquire().await?;
+        consilium_storage::settings::epoch(&mut conn).await
+    });
+    let postgres = match asked.await {
+        Ok(Ok(_)) => None,
+        Ok(Err(_)) => Some("not reachable".to_owned()),
+        Err(_) => Some("no answer within 2 s".to_owned()),
+    };
+    let draining = app.shutdown.is_cancelled().then(|| "draining".to_owned());
+    let files = app.files.check().await.err().map(|_| "the folder cannot be written".to_owned());
+    let media = app.media.is_away().then(|| "not reachable".to_owned());
+    let checks = Checks {
+        postgres: Check::of(postgres, "down"),
+        bus: Check::of(draining.or_else(|| app.engine.bus_trouble()), "degraded"),
+        files: Check::of(files, "degraded"),
+        media: Check::of(media, "degraded"),
+    };
+    let down = checks.postgres.status == "down" || app.shutdown.is_cancelled();
+    let degraded = [&checks.bus, &checks.files].iter().any(|check| check.status != "up");
+    let status = if down {
+        "unready"
+    } else if degraded {
+        "degraded"
+    } else {
+        "ready"
+    };
+    ReadyAnswer(Readiness { status, checks, node: app.engine.node() })
+}
+
+/// 200, or 503 where the node should get no traffic.
+struct ReadyAnswer(Readiness);
+
+impl IntoResponse for ReadyAnswer {
+    fn into_response(self) -> Response {
+        let status = if self.0.status == "unready" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        json(status, &self.0)
+    }
+}
+
+impl aide::OperationOutput for ReadyAnswer {
+    type Inner = Readiness;
+
+    fn inferred_responses(
+        ctx: &mut aide::generate::GenContext,
+        operation: &mut aide::openapi::Operation,
+    ) -> Vec<(Option<aide::openapi::StatusCode>, aide::openapi::Response)> {
+        let mut answers = <Answer<Readiness> as aide::OperationOutput>::inferred_responses(ctx, operation);
+        if let Some((_, response)) = answers.first().cloned() {
+            answers.push((Some(aide::openapi::StatusCode::Code(503)), response));
+        }
+        answers
+    }
+}
+
+async fn metrics(State(app): State<App>) -> Response {
+    if let Some(bytes) = resident_bytes().await {
+        metrics::gauge!("process_resident_memory_bytes").set(bytes);
+    }
+    metrics::gauge!("consilium_live_sessions").set(app.engine.sessions().len() as f64);
+    metrics::gauge!("consilium_database_connections").set(f64::from(app.pool.size()));
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
+}
+
+/// What the process holds in memory, where the system tells.
+async fn resident_bytes() -> Option<f64> {
+    let status = tokio::fs::read_to_string("/proc/self/status").await.ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024.0)
+}

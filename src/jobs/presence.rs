@@ -1,0 +1,82 @@
+//! Telling those concerned who is there (DESIGN §4).
+
+use chrono::{DateTime, TimeDelta, Utc};
+use consilium_realtime::Engine;
+use consilium_realtime::frame::EventFrame;
+use consilium_realtime::presence::{Change, Shown};
+use consilium_storage as storage;
+use consilium_storage::connect::{doctors, sessions};
+use consilium_storage::database::Conn;
+use consilium_storage::ids::UserId;
+use consilium_storage::states::session::Status;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::app::App;
+
+/// How often a doctor's last sign of life is written at most.
+const WRITE_EVERY: TimeDelta = TimeDelta::seconds(60);
+
+/// The data of `presence.changed`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PresenceChanged {
+    /// Who.
+    pub doctor_id: UserId,
+    /// What others see now.
+    pub presence_status: Shown,
+}
+
+/// Takes switches, last signs of life and running sessions from the database, announcing nobody.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn load(engine: &Engine, conn: &mut Conn, now: DateTime<Utc>) -> storage::Result<()> {
+    for sign in doctors::list_signs(conn).await? {
+        engine.presence().load(sign.id, sign.is_online, sign.last_seen_at, now);
+    }
+    for (doctor, session) in sessions::list_ongoing_pairs(conn).await? {
+        engine.presence().session(doctor, session, Status::Ongoing, now);
+    }
+    Ok(())
+}
+
+/// Sends each change to the patients concerned and to everybody who watches the doctor.
+pub fn announce(app: &App, mut changes: mpsc::Receiver<Change>) {
+    let engine = app.engine.clone();
+    let (pool, stop) = (app.pool.clone(), app.shutdown.clone());
+    app.tracker.spawn(async move {
+        loop {
+            let change = tokio::select! {
+                () = stop.cancelled() => return,
+                change = changes.recv() => change,
+            };
+            let Some(change) = change else { return };
+            let patients = match pool.acquire().await {
+                Ok(mut conn) => sessions::list_patients_waiting_for(&mut conn, change.doctor).await,
+                Err(error) => Err(error.into()),
+            };
+            let data = PresenceChanged { doctor_id: change.doctor, presence_status: change.now };
+            let Ok(data) = serde_json::to_string(&data) else { continue };
+            let frame = EventFrame::new("presence.changed", engine.now(), None, &data);
+            engine.hub().send_presence(change.doctor, &patients.unwrap_or_default(), &frame);
+        }
+    });
+}
+
+/// Looks once: whose lease ran out, and which signs of life want to be written.
+///
+/// # Errors
+/// When Postgres cannot be asked; the sign is written with the next look then.
+pub async fn look(app: &App) -> storage::Result<()> {
+    let now = app.now();
+    for change in app.engine.presence().sweep(now) {
+        app.engine.announce(Some(change));
+    }
+    let unwritten = app.engine.presence().unwritten(WRITE_EVERY, now);
+    if !unwritten.is_empty() {
+        let mut conn = app.pool.acquire().await?;
+        doctors::set_last_seen(&mut conn, &unwritten).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,327 @@
+//! Starting, serving and draining (running.md, DESIGN §9).
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::Uri;
+use consilium_realtime::bus::memory::MemoryBus;
+use consilium_realtime::engine::Trackers;
+use consilium_realtime::presence::Leases;
+use consilium_realtime::{Engine, Settings};
+use consilium_storage as storage;
+use consilium_storage::clock::Clock;
+use consilium_storage::database::Options;
+use consilium_storage::database::Pool;
+use consilium_storage::embedded::{self, Cluster};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use crate::accounts::tokens::Tokens;
+use crate::app::{App, Parts};
+use crate::config::Config;
+use crate::gateways::codes::Codes;
+use crate::gateways::files::Files;
+use crate::gateways::media::Media;
+use crate::http::{layers, openapi, schemas::Schemas};
+
+/// The read buffer of a connection; it also bounds a request's head.
+const BUFFER: usize = 8 * 1024;
+
+/// Why the server does not start: one line, for a person.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(pub String);
+
+impl StartError {
+    fn because(what: &str, error: impl std::fmt::Display) -> Self {
+        Self(format!("{what}: {error}"))
+    }
+}
+
+/// The database: the operator's, or a private one that ends with this value.
+#[derive(Debug)]
+pub struct Database {
+    /// Connections as the role that owns the database.
+    pub owner: Options,
+    cluster: Option<Cluster>,
+}
+
+impl Database {
+    /// Connects to the configured database or starts the private one, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// One line that says what is wrong or missing.
+    pub async fn open(config: &Config) -> Result<Self, StartError> {
+        let (owner, cluster) = match &config.database_url {
+            Some(url) => {
+                let options = Options::from_str(url.expose_secret());
+                (options.map_err(|_| StartError("CONSILIUM_DATABASE_URL: is not a postgres:// address".into()))?, None)
+            }
+            None => {
+                let dir = embedded::default_data_dir(&config.data_dir).await;
+                let dir = dir.map_err(|error| StartError::because("data dir", error))?;
+                if dir.moved {
+                    tracing::info!(path = %dir.path.display(), "the database user cannot reach the data dir: using another");
+                }
+                let cluster = embedded::start(&embedded::Options::new(dir.path)).await;
+                let cluster = cluster.map_err(|error| StartError::because("private Postgres", error))?;
+                (cluster.connect_options(embedded::DATABASE), Some(cluster))
+            }
+        };
+        storage::database::migrate(&owner).await.map_err(explain_migration)?;
+        Ok(Self { owner, cluster })
+    }
+
+    /// Stops the private Postgres, if this is one.
+    pub async fn close(self) {
+        if let Some(cluster) = self.cluster {
+            cluster.stop().await;
+        }
+    }
+}
+
+/// A role that may not create extensions or roles needs a DBA once (settled 29).
+fn explain_migration(error: storage::database::MigrateError) -> StartError {
+    let text = error.to_string();
+    if text.contains("permission denied") || text.contains("must be") {
+        return StartError(format!(
+            "CONSILIUM_DATABASE_URL: the role may not prepare the database ({text}). Let a DBA run: create extension if \
+             not exists pg_trgm; create extension if not exists btree_gist; create role consilium_app nologin; grant \
+             consilium_app to <your role>;"
+        ));
+    }
+    StartError::because("migrations", text)
+}
+
+/// A server that listens.
+pub struct Server {
+    /// Its state.
+    pub app: App,
+    /// Where it listens.
+    pub address: SocketAddr,
+    listener: TcpListener,
+    router: Router,
+    background: TaskTracker,
+}
+
+/// Starts everything but the accepting.
+///
+/// # Errors
+/// One line that says what is wrong or missing.
+pub async fn start(
+    config: Config,
+    database: &Database,
+    clock: Clock,
+    metrics: PrometheusHandle,
+) -> Result<Server, StartError> {
+    let listener = TcpListener::bind(config.listen).await;
+    let listener = listener.map_err(|error| StartError::because("CONSILIUM_LISTEN", error))?;
+    let address = listener.local_addr().map_err(|error| StartError::because("CONSILIUM_LISTEN", error))?;
+    let pool = storage::database::connect(&database.owner, config.database_connections)
+        .await
+        .map_err(|error| StartError::because("database", error))?;
+    let background = TaskTracker::new();
+    let app = assemble(config, pool, clock, metrics, address, &background).await?;
+    crate::jobs::start(&app, database.owner.clone());
+    let (router, _) = router(&app);
+    Ok(Server { app, address, listener, router, background })
+}
+
+async fn assemble(
+    config: Config,
+    pool: Pool,
+    clock: Clock,
+    metrics: PrometheusHandle,
+    address: SocketAddr,
+    background: &TaskTracker,
+) -> Result<App, StartError> {
+    let trouble = |error: storage::Error| StartError::because("database", error);
+    let mut conn = pool.acquire().await.map_err(|error| StartError::because("database", error))?;
+    storage::database::check(&mut conn).await.map_err(StartError)?;
+    let epoch = storage::settings::epoch(&mut conn).await.map_err(trouble)?;
+    let keys = signing_keys(&config, &mut conn).await.map_err(trouble)?;
+    let leases = Leases { sign_of_life: config.ttl.presence_lease, push: config.ttl.presence_push_lease };
+    let settings = Settings { epoch, retention: config.ttl.inbox_retention, leases, lanes: 4, batch: 256 };
+    let trackers = Trackers { tasks: TaskTracker::new(), background: background.clone() };
+    let tracker = trackers.tasks.clone();
+    let bus = Arc::new(MemoryBus::default());
+    let (engine, changes) = Engine::start(settings, pool.clone(), clock.clone(), bus, trackers);
+    crate::jobs::presence::load(&engine, &mut conn, clock.now()).await.map_err(trouble)?;
+    drop(conn);
+    let media = Media::new(
+        &config.livekit_url,
+        &config.livekit_api_key,
+        config.livekit_api_secret.clone(),
+        config.ttl.livekit_token,
+    )
+    .map_err(|error| StartError::because("CONSILIUM_LIVEKIT_URL", error))?;
+    let codes = match &config.sms_url {
+        Some(url) => Codes::http(url.clone()).map_err(|error| StartError::because("CONSILIUM_SMS_URL", error))?,
+        None => Codes::DevInbox(pool.clone(), clock.clone()),
+    };
+    let app = App::new(Parts {
+        public_url: config.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
+        files: Files::new(config.files_dir()),
+        tokens: Tokens::new(&keys).map_err(|error| StartError::because("CONSILIUM_SIGNING_KEYS", error))?,
+        shutdown: CancellationToken::new(),
+        limits: Default::default(),
+        tickets: Default::default(),
+        schemas: Schemas::default(),
+        config,
+        pool,
+        clock,
+        engine,
+        codes,
+        media,
+        metrics,
+        tracker,
+    });
+    crate::jobs::presence::announce(&app, changes);
+    Ok(app)
+}
+
+/// The configured keys, or the development key that all nodes of one database share (settled 29).
+async fn signing_keys(
+    config: &Config,
+    conn: &mut storage::database::Conn,
+) -> storage::Result<Vec<(String, SecretString)>> {
+    if !config.signing_keys.is_empty() {
+        return Ok(config.signing_keys.clone());
+    }
+    let fresh = Tokens::refresh();
+    let key = storage::settings::get_or_set(conn, "development_signing_key", &fresh).await?;
+    Ok(vec![("dev".to_owned(), key.into())])
+}
+
+/// Every route, with its document.
+pub fn router(app: &App) -> (Router, Arc<aide::openapi::OpenApi>) {
+    let (routes, document) = openapi::finish(routes());
+    let mut routes = routes.merge(crate::live::pages());
+    if !app.config.production {
+        routes = routes.merge(crate::demo::router()).merge(crate::dev::router());
+    }
+    (layers::surround(routes, app), document)
+}
+
+/// The documented routes.
+pub fn routes() -> aide::axum::ApiRouter<App> {
+    aide::axum::ApiRouter::new()
+        .merge(crate::http::health::router())
+        .merge(crate::connect::router())
+        .merge(crate::live::router())
+}
+
+impl Server {
+    /// Serves until the shutdown token is cancelled, then drains.
+    pub async fn run(self) {
+        let Self { app, listener, router, background, address: _ } = self;
+        let connections = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let accepting = accept(&app, &listener, &router, &connections, &stop);
+        let draining = async {
+            app.shutdown.cancelled().await;
+            let window = app.engine.drain(app.config.ttl.drain / 2).await;
+            tracing::info!(seconds = window.as_secs_f64(), "connections were told to come back");
+        };
+        tokio::select! {
+            () = accepting => {}
+            () = draining => {}
+        }
+        drop(listener);
+        stop.cancel();
+        for tracker in [&connections, &app.tracker] {
+            tracker.close();
+            if tokio::time::timeout(app.config.ttl.drain / 2, tracker.wait()).await.is_err() {
+                tracing::warn!(left = tracker.len(), "drained with work left");
+            }
+        }
+        background.close();
+        app.pool.close().await;
+    }
+}
+
+/// Takes connections until it is dropped.
+async fn accept(
+    app: &App,
+    listener: &TcpListener,
+    router: &Router,
+    connections: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                if connections.len() >= app.config.max_connections {
+                    metrics::counter!("consilium_connections_refused_total").increment(1);
+                    continue;
+                }
+                connections.spawn(serve_connection(stream, peer, router.clone(), stop.clone()));
+            }
+            Err(error) => {
+                // Out of file descriptors, mostly: waiting is all that helps.
+                tracing::warn!(%error, "cannot take a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// The address at the other end of the socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer));
+        trim_slash(&mut request);
+        router.clone().call(request)
+    });
+    let mut connection = std::pin::pin!(
+        hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_secs(30))
+            .max_buf_size(BUFFER)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+    );
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// Collections answer with and without a slash at the end, without redirecting (connect-v2 §1).
+fn trim_slash(request: &mut Request) {
+    let uri = request.uri();
+    let path = uri.path();
+    if !path.starts_with("/api/") || !path.ends_with('/') {
+        return;
+    }
+    let trimmed = path.trim_end_matches('/');
+    let target = uri.query().map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
+    if let Ok(target) = Uri::try_from(target) {
+        *request.uri_mut() = target;
+    }
+}
