@@ -37,7 +37,7 @@ export function caseView({ api, item, onClose, onDismiss }) {
       { class: 'peer' },
       back,
       avatar(patient.initials ?? initials(peer)),
-      h('div', { class: 'grow' }, h('h1', {}, peer), h('p', { class: 'muted' }, [ageAndSex(patient), ageAndSex(patient) ? ' · ' : null], clock)),
+      h('div', { class: 'grow' }, h('h2', {}, peer), h('p', { class: 'muted' }, [ageAndSex(patient), ageAndSex(patient) ? ' · ' : null], clock)),
       end,
     ),
     strip,
@@ -119,7 +119,7 @@ function summary(session, onDismiss) {
   return h(
     'section',
     { class: 'summary', test: 'summary' },
-    h('h2', {}, 'Consultation ended'),
+    h('h3', {}, 'Consultation ended'),
     h(
       'dl',
       {},

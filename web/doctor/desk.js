@@ -27,6 +27,7 @@ export function deskView(app) {
     h(
       'aside',
       { class: 'desk-side' },
+      h('h1', { class: 'sr' }, 'Desk'),
       presence.root,
       h('section', { 'aria-labelledby': 'h-requests' }, h('div', { class: 'row between' }, h('h2', { id: 'h-requests' }, 'Requests'), mute), requestList),
       h('section', { 'aria-labelledby': 'h-cases' }, h('h2', { id: 'h-cases' }, 'Consultations'), caseList),

@@ -29,7 +29,7 @@ export function waitingView(app) {
     'div',
     { class: 'page narrow waiting', test: 'waiting' },
     h('div', { class: 'ringing', 'aria-hidden': 'true' }, avatar(initials(session.doctor.full_name), 'large')),
-    h('h1', { role: 'status' }, `Ringing ${session.doctor.full_name}…`),
+    h('h1', {}, `Ringing ${session.doctor.full_name}…`),
     h('p', { class: 'muted' }, session.doctor.speciality_category ?? ''),
     left,
     cancel,
