@@ -99,6 +99,18 @@ impl App {
         self.commit_for(tx, None, &()).await
     }
 
+    /// Acknowledges a command that changed nothing: a repeat.
+    ///
+    /// # Errors
+    /// When the answer cannot be written, which its types rule out.
+    pub fn acknowledge(&self, origin: Option<Origin>, data: &impl serde::Serialize) -> Result<()> {
+        if let Some(origin) = origin {
+            let data = serde_json::to_string(data).map_err(crate::error::Error::internal)?;
+            self.engine.deliver(&[], Some((origin, data.into())));
+        }
+        Ok(())
+    }
+
     /// Commits and delivers; the origin's connection gets its acknowledgement with this data in its place (settled 6).
     ///
     /// # Errors

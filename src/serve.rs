@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,6 +24,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
@@ -80,7 +81,7 @@ impl Database {
                 (cluster.connect_options(embedded::DATABASE), Some(cluster))
             }
         };
-        storage::database::migrate(&owner).await.map_err(explain_migration)?;
+        storage::database::migrate(&owner).await.map_err(|error| explain_migration(&error))?;
         Ok(Self { owner, cluster })
     }
 
@@ -93,7 +94,7 @@ impl Database {
 }
 
 /// A role that may not create extensions or roles needs a DBA once (settled 29).
-fn explain_migration(error: storage::database::MigrateError) -> StartError {
+fn explain_migration(error: &storage::database::MigrateError) -> StartError {
     let text = error.to_string();
     if text.contains("permission denied") || text.contains("must be") {
         return StartError(format!(
@@ -157,7 +158,7 @@ async fn assemble(
     let trackers = Trackers { tasks: TaskTracker::new(), background: background.clone() };
     let tracker = trackers.tasks.clone();
     let bus = Arc::new(MemoryBus::default());
-    let (engine, changes) = Engine::start(settings, pool.clone(), clock.clone(), bus, trackers);
+    let (engine, changes) = Engine::start(&settings, pool.clone(), clock.clone(), bus, trackers);
     crate::jobs::presence::load(&engine, &mut conn, clock.now()).await.map_err(trouble)?;
     drop(conn);
     let media = Media::new(
@@ -267,7 +268,15 @@ async fn accept(
                     metrics::counter!("consilium_connections_refused_total").increment(1);
                     continue;
                 }
-                connections.spawn(serve_connection(stream, peer, router.clone(), stop.clone()));
+                let socket = Socket::default();
+                let task = connections.spawn(serve_connection(
+                    stream,
+                    Peer(peer),
+                    socket.clone(),
+                    router.clone(),
+                    stop.clone(),
+                ));
+                drop(socket.0.set(task.abort_handle()));
             }
             Err(error) => {
                 // Out of file descriptors, mostly: waiting is all that helps.
@@ -282,13 +291,26 @@ async fn accept(
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
-async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
+/// The task of a socket, for a stream whose client takes nothing any more.
+#[derive(Debug, Clone, Default)]
+pub struct Socket(Arc<OnceLock<AbortHandle>>);
+
+impl Socket {
+    /// The task, once it runs.
+    #[must_use]
+    pub fn task(&self) -> Option<AbortHandle> {
+        self.0.get().cloned()
+    }
+}
+
+async fn serve_connection(stream: TcpStream, peer: Peer, socket: Socket, router: Router, stop: CancellationToken) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(Body::new);
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(socket.clone());
         trim_slash(&mut request);
         router.clone().call(request)
     });

@@ -3,11 +3,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use consilium_storage::ids::{LoginId, UserId};
 use futures_util::task::AtomicWaker;
+use tokio::task::AbortHandle;
 
 use crate::close::Close;
 use crate::frame::{Ack, EventFrame};
@@ -26,8 +28,10 @@ pub enum Item {
     Ack(Option<i64>, Ack),
     /// An event without a place.
     Ephemeral(Arc<EventFrame>),
-    /// A frame that is JSON already: an error, `going_away`, `token.expiring`.
+    /// A frame that is JSON already: an error.
     Text(Arc<str>),
+    /// The server goes away: come back after so many milliseconds.
+    GoingAway(u64),
 }
 
 impl Item {
@@ -36,6 +40,7 @@ impl Item {
             Self::Event(_, frame) | Self::Ephemeral(frame) => frame.size(),
             Self::Ack(_, ack) => ack.data.len() + 96,
             Self::Text(text) => text.len(),
+            Self::GoingAway(_) => 64,
         }
     }
 }
@@ -65,9 +70,24 @@ pub struct Credential {
 pub struct Connection {
     id: u64,
     credential: Credential,
+    kind: Kind,
     outbox: Mutex<Outbox>,
     waker: AtomicWaker,
+    /// Cuts the socket of a stream whose client does not even take the close.
+    socket: OnceLock<AbortHandle>,
 }
+
+/// What a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A WebSocket or an event stream.
+    Lasting,
+    /// A poll that waits: not counted among a user's connections.
+    Passing,
+}
+
+/// How long a close may take before the socket is cut (settled 8).
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 struct Outbox {
@@ -80,6 +100,7 @@ struct Outbox {
     /// Rows between the two must be read from Postgres first.
     behind: bool,
     close: Option<Close>,
+    closed_at: Option<Instant>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -87,10 +108,11 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 impl Connection {
     /// A connection that is behind until [`Connection::start`] says where it begins.
     #[must_use]
-    pub fn new(credential: Credential) -> Arc<Self> {
+    pub fn new(credential: Credential, kind: Kind) -> Arc<Self> {
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             credential,
+            kind,
             outbox: Mutex::new(Outbox {
                 queue: VecDeque::new(),
                 bytes: 0,
@@ -98,9 +120,37 @@ impl Connection {
                 announced: 0,
                 behind: true,
                 close: None,
+                closed_at: None,
             }),
             waker: AtomicWaker::new(),
+            socket: OnceLock::new(),
         })
+    }
+
+    /// Whether it counts among its user's connections.
+    #[must_use]
+    pub const fn is_lasting(&self) -> bool {
+        matches!(self.kind, Kind::Lasting)
+    }
+
+    /// The task of the socket, for a stream that somebody else writes.
+    pub fn set_socket(&self, task: AbortHandle) {
+        // Set once, by whoever opens the stream.
+        drop(self.socket.set(task));
+    }
+
+    /// Cuts the socket if a close has been waiting too long.
+    pub fn cut_if_overdue(&self) {
+        let overdue = self.lock().closed_at.is_some_and(|at| at.elapsed() > CLOSE_PATIENCE);
+        if let (true, Some(socket)) = (overdue, self.socket.get()) {
+            socket.abort();
+        }
+    }
+
+    /// Resolves when the connection is to be closed, for whoever is busy writing.
+    pub fn poll_closed(&self, cx: &Context<'_>) -> Poll<Close> {
+        self.waker.register(cx.waker());
+        self.lock().close.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Unique within this process; later connections have higher ids.
@@ -171,7 +221,7 @@ impl Connection {
 
     /// Asks whatever serves it to close; the first reason stands.
     pub fn close(&self, reason: Close) {
-        self.lock().close.get_or_insert(reason);
+        self.lock().close(reason);
         self.waker.wake();
     }
 
@@ -216,6 +266,13 @@ impl Connection {
 }
 
 impl Outbox {
+    fn close(&mut self, reason: Close) {
+        if self.close.is_none() {
+            self.close = Some(reason);
+            self.closed_at = Some(Instant::now());
+        }
+    }
+
     fn push(&mut self, item: Item) {
         if self.close.is_some() {
             return;
@@ -223,7 +280,7 @@ impl Outbox {
         self.bytes += item.size();
         if self.queue.len() >= QUEUE_EVENTS || self.bytes > QUEUE_BYTES {
             metrics::counter!("consilium_slow_consumers_total").increment(1);
-            self.close = Some(Close::SlowConsumer);
+            self.close(Close::SlowConsumer);
             self.queue = VecDeque::new();
             return;
         }
@@ -242,7 +299,7 @@ mod tests {
     use super::*;
 
     fn connection() -> Arc<Connection> {
-        Connection::new(Credential { user: UserId::new(), login: LoginId::new() })
+        Connection::new(Credential { user: UserId::new(), login: LoginId::new() }, Kind::Lasting)
     }
 
     fn step(connection: &Connection) -> Option<Step> {

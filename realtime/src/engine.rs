@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::bus::{Bus, Listener, Signal, slot_of};
 use crate::close::Close;
-use crate::connection::{Connection, Credential, Item};
+use crate::connection::{Connection, Credential, Item, Kind};
 use crate::cursor::Cursor;
 use crate::frame::{Ack, EventFrame};
 use crate::hub::Hub;
@@ -86,7 +86,7 @@ impl Engine {
     /// Starts an engine. Changes of presence come out of the receiver, for whoever tells those concerned.
     #[must_use]
     pub fn start(
-        settings: Settings,
+        settings: &Settings,
         pool: Pool,
         clock: Clock,
         bus: Arc<dyn Bus>,
@@ -97,21 +97,21 @@ impl Engine {
         let engine = Self(Arc::new_cyclic(|weak: &Weak<Inner>| Inner {
             node: rand::random(),
             epoch: settings.epoch.as_str().into(),
-            pool: pool.clone(),
-            clock: clock.clone(),
             hub: Hub::default(),
             sessions: Sessions::default(),
             presence: Board::new(settings.leases),
             reader,
-            writer: Writer::start(&settings, &pool, &clock, WeakEngine(weak.clone()), &trackers.background),
-            bus: Arc::clone(&bus),
+            writer: Writer::start(settings, &pool, &clock, &WeakEngine(weak.clone()), &trackers.background),
+            bus,
+            pool,
+            clock,
             slots: Mutex::default(),
             changes,
             doctors: dashmap::DashSet::new(),
             tracker: trackers.tasks,
         }));
         let listener: Weak<dyn Listener> = Arc::downgrade(&engine.0) as Weak<dyn Listener>;
-        bus.attach(engine.0.node, listener);
+        engine.0.bus.attach(engine.0.node, listener);
         (engine, receiver)
     }
 
@@ -193,10 +193,24 @@ impl Engine {
         is_doctor: bool,
         since: Option<&Cursor>,
     ) -> Result<(Feed, Opening), ReadError> {
+        self.enlist(credential, is_doctor, Kind::Lasting).open(since).await
+    }
+
+    /// Registers a connection that begins where its opener says ([`Connection::start`]): what is announced in between
+    /// is read then. A doctor's lasting one counts as presence.
+    #[must_use]
+    pub fn enlist(&self, credential: Credential, is_doctor: bool, kind: Kind) -> Feed {
         if is_doctor {
             self.0.doctors.insert(credential.user);
         }
-        Feed::open(self.clone(), Connection::new(credential), since).await
+        let connection = Connection::new(credential, kind);
+        self.register(&connection);
+        Feed::new(self.clone(), connection)
+    }
+
+    /// Cuts the sockets of streams whose close has been waiting too long.
+    pub fn cut_overdue(&self) {
+        self.0.hub.each(|connection| connection.cut_if_overdue());
     }
 
     /// Commits and delivers as one step that nobody can interrupt: a caller that goes away after the commit does not
@@ -313,8 +327,7 @@ impl Engine {
         let pause = window / u32::try_from(connections.len().max(1)).unwrap_or(u32::MAX);
         for connection in connections {
             let after = rand::random_range(200..2000_u64);
-            let text = format!(r#"{{"type":"going_away","data":{{"reconnect_after_ms":{after}}}}}"#);
-            connection.send(Item::Text(text.into()));
+            connection.send(Item::GoingAway(after));
             connection.close(Close::GoingAway);
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
@@ -323,7 +336,7 @@ impl Engine {
         window
     }
 
-    pub(crate) fn register(&self, connection: &Arc<Connection>) {
+    fn register(&self, connection: &Arc<Connection>) {
         let user = connection.credential().user;
         if self.0.hub.register(connection) {
             let slot = slot_of(user);

@@ -49,20 +49,18 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Registers the connection, then reads where it begins: nothing announced in between is lost.
-    pub(crate) async fn open(
-        engine: Engine,
-        connection: Arc<Connection>,
-        since: Option<&Cursor>,
-    ) -> Result<(Self, Opening), ReadError> {
-        engine.register(&connection);
-        let feed = Self { engine, connection };
-        let user = feed.connection.credential().user;
-        let served = since.filter(|cursor| cursor.epoch == feed.engine.epoch());
-        let found = feed.engine.reader().read(user, served.map(|cursor| cursor.seq)).await?;
-        let opening = opening(since.is_some(), served.map(|cursor| cursor.seq), &found);
-        feed.connection.start(opening.cursor, found.head);
-        Ok((feed, opening))
+    pub(crate) const fn new(engine: Engine, connection: Arc<Connection>) -> Self {
+        Self { engine, connection }
+    }
+
+    /// Reads where an enlisted connection begins: nothing announced since it was registered is lost.
+    pub(crate) async fn open(self, since: Option<&Cursor>) -> Result<(Self, Opening), ReadError> {
+        let user = self.connection.credential().user;
+        let served = since.filter(|cursor| cursor.epoch == self.engine.epoch()).map(|cursor| cursor.seq);
+        let found = self.engine.reader().read(user, served).await?;
+        let opening = opening(since.is_some(), served, &found);
+        self.connection.start(opening.cursor, found.head);
+        Ok((self, opening))
     }
 
     /// The connection it serves.
@@ -107,7 +105,7 @@ impl Feed {
             return None;
         };
         self.connection.replayed(last);
-        Some(Output::Rows(found.rows.into_iter().map(frame).collect()))
+        Some(Output::Rows(found.rows.iter().map(frame).collect()))
     }
 }
 
@@ -119,7 +117,7 @@ impl Drop for Feed {
 
 /// A stored row as the frame it was when it was live.
 #[must_use]
-pub fn frame(row: Row) -> (i64, Arc<EventFrame>) {
+pub fn frame(row: &Row) -> (i64, Arc<EventFrame>) {
     (row.seq, EventFrame::new(&row.kind, row.at, row.session_id, &row.data))
 }
 

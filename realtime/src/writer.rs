@@ -99,7 +99,7 @@ impl Writer {
         settings: &Settings,
         pool: &Pool,
         clock: &Clock,
-        engine: WeakEngine,
+        engine: &WeakEngine,
         tracker: &TaskTracker,
     ) -> Self {
         let lanes = (0..settings.lanes.max(1)).map(|_| {
@@ -216,7 +216,9 @@ impl Lane {
             }
         }
         for (command, reply, outcome) in answered {
-            if let (Command::Mark(marks), Ok(_)) = (&command, &outcome)
+            if let (Command::Mark(marks), Ok(Outcome::Marked(updated))) = (&command, &outcome)
+                // Delivered now or before; read only where every one was: an undelivered one was skipped.
+                && (marks.kind == Kind::Delivered || *updated == marks.messages.len())
                 && let Some(session) = engine.sessions().known(marks.session_id)
             {
                 session.note_receipts(marks.kind, &marks.messages);

@@ -13,8 +13,10 @@ use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
 use consilium_storage as storage;
 use consilium_storage::accounts::Role;
+use consilium_storage::audit::{self, Entry};
 use consilium_storage::connect::Party;
-use consilium_storage::ids::{LoginId, UserId};
+use consilium_storage::ids::{LoginId, SessionId, UserId};
+use consilium_storage::tx::Tx;
 
 use crate::app::App;
 use crate::error::{Code, Error, Result};
@@ -83,6 +85,16 @@ impl<R: Roles> Deref for Caller<R> {
 }
 
 impl Account {
+    /// Leaves an audit row for what the account did with a patient's data, in the caller's transaction.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked; the transaction fails with it.
+    pub async fn note(&self, tx: &mut Tx, action: &str, subject: UserId, session: Option<SessionId>) -> Result<()> {
+        let role = self.role.as_str();
+        let entry = Entry { at: tx.now(), actor: Some(self.id), role, action, subject: Some(subject), session };
+        Ok(audit::append(tx.conn(), entry).await?)
+    }
+
     /// Which party of a consultation the account can be.
     #[must_use]
     pub const fn party(&self) -> Option<Party> {

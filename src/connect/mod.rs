@@ -1,5 +1,13 @@
 //! `/api/v2`: the connect family (connect-v2.md).
 
+pub mod calls;
+pub mod display;
+pub mod media_webhook;
+pub mod messages;
+pub mod presence;
+pub mod sessions;
+pub mod video_permission;
+
 use aide::axum::ApiRouter;
 
 use crate::app::App;
@@ -7,4 +15,9 @@ use crate::app::App;
 /// Every slice's routes.
 pub fn router() -> ApiRouter<App> {
     ApiRouter::new()
+        .merge(sessions::router())
+        .merge(messages::router())
+        .merge(video_permission::router())
+        .merge(calls::router())
+        .merge(media_webhook::router())
 }

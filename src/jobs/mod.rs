@@ -1,12 +1,57 @@
 //! What the server does unasked; each job runs until the shutdown token is cancelled.
 
+mod housekeeping;
+mod media;
 pub mod presence;
+pub mod sweeper;
+
+use std::future::Future;
+use std::time::Duration;
 
 use consilium_storage::database::Options;
 
 use crate::app::App;
+use crate::error::Result;
 
-/// Starts every job.
+/// Starts every job. Partitions belong to the role that owns the database, so housekeeping gets its address.
 pub fn start(app: &App, owner: Options) {
-    let _ = (app, owner);
+    every(app, "sweeper", Duration::from_millis(500), |app| async move { sweeper::expire(&app).await });
+    every(app, "idle sessions", Duration::from_secs(30), |app| async move { sweeper::end_idle(&app).await });
+    every(app, "presence", Duration::from_secs(1), |app| async move { Ok(presence::look(&app).await?) });
+    every(app, "revocations", Duration::from_secs(1), |app| async move { housekeeping::revocations(&app).await });
+    every(app, "audit sealer", Duration::from_secs(1), |app| async move { housekeeping::seal(&app).await });
+    every(app, "inbox heads", Duration::from_secs(10), |app| async move { Ok(app.engine.check_heads().await?) });
+    every(app, "memory", Duration::from_secs(1), |app| async move {
+        housekeeping::forget(&app);
+        Ok(())
+    });
+    every(app, "partitions", Duration::from_secs(3600), move |app| {
+        let owner = owner.clone();
+        async move { housekeeping::partitions(&app, &owner).await }
+    });
+    media::start(app);
+}
+
+/// Runs a job at once and then again and again; a failure is logged and the next run tries anew.
+fn every<F, W>(app: &App, name: &'static str, period: Duration, job: F)
+where
+    F: Fn(App) -> W + Send + 'static,
+    W: Future<Output = Result<()>> + Send,
+{
+    let app = app.clone();
+    let (stop, tracker) = (app.shutdown.clone(), app.tracker.clone());
+    tracker.spawn(async move {
+        let mut beat = tokio::time::interval(period);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = beat.tick() => {}
+            }
+            if let Err(error) = job(app.clone()).await {
+                metrics::counter!("consilium_job_failures_total", "job" => name).increment(1);
+                tracing::warn!(%error, job = name, "job failed, trying again");
+            }
+        }
+    });
 }

@@ -60,3 +60,11 @@ pub async fn check(conn: &mut PgConnection) -> Result<(), String> {
         Err("the database's locale finds no trigrams in Hindi: create it with C.UTF-8".to_owned())
     }
 }
+
+/// One connection as the role of `options`, for housekeeping that only the owner may do.
+///
+/// # Errors
+/// When it cannot be made.
+pub async fn connect_once(options: &PgConnectOptions) -> Result<PgConnection> {
+    Ok(options.connect().await?)
+}

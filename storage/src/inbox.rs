@@ -108,3 +108,13 @@ impl Stored {
         Event::MessageNew(message).data().ok().map(|data| data.get().to_owned())
     }
 }
+
+/// A transaction in which everything is read from one snapshot; dropped, it ends.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn snapshot(pool: &sqlx::PgPool) -> Result<sqlx::Transaction<'static, sqlx::Postgres>> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+    Ok(tx)
+}

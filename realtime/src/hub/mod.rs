@@ -27,8 +27,10 @@ impl Hub {
     pub fn register(&self, connection: &Arc<Connection>) -> bool {
         let mut connections = self.users.entry(connection.credential().user).or_default();
         connections.push(Arc::clone(connection));
-        if connections.len() > CONNECTIONS_PER_USER {
-            connections.remove(0).close(Close::Displaced);
+        if connections.iter().filter(|other| other.is_lasting()).count() > CONNECTIONS_PER_USER
+            && let Some(oldest) = connections.iter().position(|other| other.is_lasting())
+        {
+            connections.remove(oldest).close(Close::Displaced);
         }
         connections.len() == 1
     }
@@ -170,7 +172,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::connection::Credential;
+    use crate::connection::{Credential, Kind};
 
     proptest! {
         #[test]
@@ -180,7 +182,7 @@ mod tests {
             let mut open: Vec<Arc<Connection>> = Vec::new();
             for (who, add) in steps {
                 if add {
-                    let connection = Connection::new(Credential { user: users[who], login: LoginId::new() });
+                    let connection = Connection::new(Credential { user: users[who], login: LoginId::new() }, Kind::Lasting);
                     hub.register(&connection);
                     open.push(connection);
                 } else if !open.is_empty() {

@@ -8,7 +8,12 @@ use rand::RngCore;
 
 /// Tickets of this node: random, kept until used or expired.
 #[derive(Debug)]
-pub struct Tickets<T>(Arc<DashMap<[u8; 24], (T, DateTime<Utc>)>>);
+pub struct Tickets<T>(Arc<DashMap<Secret, Issued<T>>>);
+
+type Secret = [u8; 24];
+
+/// The rights and when they end.
+type Issued<T> = (T, DateTime<Utc>);
 
 impl<T> Clone for Tickets<T> {
     fn clone(&self) -> Self {

@@ -46,3 +46,14 @@ pub async fn set_last_seen(conn: &mut PgConnection, seen: &[(UserId, DateTime<Ut
     .await?;
     Ok(())
 }
+
+/// Writes the doctor's own switch, which is a sign of life too.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn set_online(conn: &mut PgConnection, id: UserId, online: bool, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!("update doctors set is_online = $2, last_seen_at = $3 where id = $1", id as _, online, now)
+        .execute(conn)
+        .await?;
+    Ok(())
+}

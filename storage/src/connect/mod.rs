@@ -1,5 +1,6 @@
 //! The connect family: consultations, their messages, calls and the people in them.
 
+pub mod briefs;
 pub mod calls;
 pub mod doctors;
 pub mod media;

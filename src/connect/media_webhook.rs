@@ -1,0 +1,116 @@
+//! What the media server tells (connect-v2 47): verified on the raw bytes, taken once by event id, and only a hint:
+//! rooms are put right by looking at them.
+
+use aide::axum::ApiRouter;
+use aide::axum::routing::post_with;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use chrono::{DateTime, Utc};
+use consilium_storage::connect::media;
+use consilium_storage::connect::payloads::ParticipantChanged;
+use consilium_storage::connect::sessions::{self, Session, room_name, session_of_room};
+use consilium_storage::events::Event;
+use consilium_storage::tx::Tx;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::video_permission::camera_right;
+use crate::app::App;
+use crate::error::{Code, Error, Result};
+use crate::gateways::media::{MediaEvent, MediaEventKind, WebhookError, reconcile};
+use crate::http::input::{BODY_LIMIT, collect_body};
+use crate::http::reply::Answer;
+
+/// The route 47.
+pub fn router() -> ApiRouter<App> {
+    ApiRouter::new().api_route(
+        "/api/v2/connect/livekit/webhook",
+        post_with(receive, |op| {
+            op.id("C47").tag("Media").summary("Room, participant and recording callbacks of the media server")
+        }),
+    )
+}
+
+/// Taken, also for unknown rooms and events, so that the server does not send it again.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Taken {
+    status: &'static str,
+}
+
+async fn receive(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Answer<Taken>> {
+    let bytes = collect_body(body, BODY_LIMIT).await?;
+    let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match app.media.webhook(authorization, &bytes) {
+        Ok(event) => take(&app, event).await?,
+        Err(WebhookError::BadSignature) => {
+            return Err(Error::Unauthenticated {
+                code: Some(Code::BadSignature),
+                detail: "The signature does not fit",
+            });
+        }
+        Err(error) => tracing::warn!(%error, "a signed media webhook could not be read"),
+    }
+    Ok(Answer(Taken { status: "ok" }))
+}
+
+async fn take(app: &App, event: MediaEvent) -> Result<()> {
+    let mut tx = app.begin().await?;
+    let now = tx.now();
+    if !media::note_webhook(tx.conn(), &event.id, now).await? {
+        return Ok(());
+    }
+    let session = match event.room.as_deref().and_then(session_of_room) {
+        Some(id) => sessions::find(tx.conn(), id).await?,
+        None => None,
+    };
+    let Some(session) = session else { return app.commit(tx).await };
+    let at = DateTime::from_timestamp(event.created_at, 0).filter(|at| *at <= now).unwrap_or(now);
+    let look = note(&mut tx, &session, &event.kind, at).await?;
+    app.commit(tx).await?;
+    if look {
+        look_at_room(app, &session);
+    }
+    Ok(())
+}
+
+/// Notes who is in the room and tells both parties. Answers whether the room's permissions want a look.
+async fn note(tx: &mut Tx, session: &Session, kind: &MediaEventKind, at: DateTime<Utc>) -> Result<bool> {
+    let changed = |identity: &str| ParticipantChanged { session_id: session.id, identity: identity.to_owned(), at };
+    match kind {
+        MediaEventKind::ParticipantJoined { identity } => {
+            if media::set_joined(tx.conn(), session.id, identity, at).await? {
+                tx.emit(Event::ParticipantJoined(changed(identity)), &session.parties());
+            }
+            Ok(true)
+        }
+        MediaEventKind::ParticipantLeft { identity } => {
+            if media::set_left(tx.conn(), session.id, identity, at).await? {
+                tx.emit(Event::ParticipantLeft(changed(identity)), &session.parties());
+            }
+            Ok(false)
+        }
+        MediaEventKind::RoomFinished => {
+            for identity in media::clear_room(tx.conn(), session.id).await? {
+                tx.emit(Event::ParticipantLeft(changed(&identity)), &session.parties());
+            }
+            Ok(false)
+        }
+        MediaEventKind::TrackPublished { .. } => Ok(true),
+        _ => Ok(false),
+    }
+}
+
+/// A token that was captured while the camera was allowed may be used again later: every join is checked.
+fn look_at_room(app: &App, session: &Session) {
+    let (app, id) = (app.clone(), session.id);
+    let tracker = app.tracker.clone();
+    tracker.spawn(async move {
+        let Ok(Some(live)) = app.engine.session(id).await else { return };
+        let right = move || camera_right(live.status(), live.video().0);
+        if let Err(error) = reconcile::reconcile_room(&app.media, &room_name(id), right).await {
+            tracing::debug!(%error, session.id = %id, "media room not looked at");
+        }
+    });
+}

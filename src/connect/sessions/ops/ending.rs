@@ -1,0 +1,126 @@
+//! The end of a consultation (45): everything it ends with it, in one transaction, in the order of settled 10.
+
+use consilium_realtime::engine::Origin;
+use consilium_storage::audit::{self, Entry};
+use consilium_storage::connect::payloads::{CallChanged, SessionEnded, VideoPermission};
+use consilium_storage::connect::sessions::{self, End, Session};
+use consilium_storage::connect::{Actor, calls};
+use consilium_storage::events::Event;
+use consilium_storage::ids::SessionId;
+use consilium_storage::states::session::Status;
+use consilium_storage::states::{Step, call, session, video};
+use consilium_storage::tx::Tx;
+
+use super::super::access::participant_for_update;
+use super::super::rules;
+use super::super::wire::{self, EndSession};
+use super::{actor, step};
+use crate::accounts::caller::Account;
+use crate::app::App;
+use crate::error::Result;
+
+/// ONGOING to ENDED by a party. The first end stands; its values return to everybody who ends again.
+///
+/// # Errors
+/// 404, 409 `ILLEGAL_TRANSITION`.
+pub async fn end(
+    app: &App,
+    caller: &Account,
+    id: SessionId,
+    body: EndSession,
+    origin: Option<Origin>,
+) -> Result<SessionEnded> {
+    let mut tx = app.begin().await?;
+    let (session, party) = participant_for_update(tx.conn(), caller, id).await?;
+    if step(&session, tx.now(), session::Event::End)? == Step::Held {
+        let view = wire::ended(&session);
+        app.acknowledge(origin, &view)?;
+        return Ok(view);
+    }
+    caller.note(&mut tx, "session.end", session.patient_id, Some(id)).await?;
+    let view = end_locked(app, &mut tx, session, actor(party), body).await?;
+    app.commit_for(tx, origin, &view).await?;
+    close_room(app, id);
+    Ok(view)
+}
+
+/// ONGOING to ENDED by the idle timer. Answers whether it was still running.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn end_as_system(app: &App, id: SessionId, reason: &str) -> Result<bool> {
+    let mut tx = app.begin().await?;
+    let Some(session) = sessions::find_for_update(tx.conn(), id).await? else { return Ok(false) };
+    if session.status != Status::Ongoing {
+        return Ok(false);
+    }
+    let entry = Entry {
+        at: tx.now(),
+        actor: None,
+        role: "system",
+        action: "session.end",
+        subject: Some(session.patient_id),
+        session: Some(id),
+    };
+    audit::append(tx.conn(), entry).await?;
+    let body = EndSession { reason: Some(reason.to_owned()), note: None };
+    end_locked(app, &mut tx, session, Actor::System, body).await?;
+    app.commit(tx).await?;
+    close_room(app, id);
+    Ok(true)
+}
+
+async fn end_locked(app: &App, tx: &mut Tx, mut session: Session, by: Actor, body: EndSession) -> Result<SessionEnded> {
+    let now = tx.now();
+    let parties = session.parties();
+    let started = session.started_at.unwrap_or(now);
+    // The clock of another node may be a little ahead: a session never ends before it started.
+    let ended_at = now.max(started);
+    let bill = rules::bill(started, ended_at, session.rate_per_minute, app.config.charging);
+    let end = End {
+        at: ended_at,
+        by,
+        reason: body.reason,
+        note: body.note,
+        duration_seconds: bill.seconds,
+        billed_minutes: bill.minutes,
+        amount: bill.amount,
+    };
+    sessions::set_ended(tx.conn(), session.id, &end).await?;
+    if let Ok(Step::To(state)) = video::transition(session.video_state, video::Event::Reset) {
+        let data = VideoPermission {
+            session_id: session.id,
+            video_permission_state: state,
+            patient_video_enabled: state.patient_video_enabled(),
+            consent_round: session.consent_round,
+            by,
+        };
+        tx.emit(Event::VideoPermission(data), &parties);
+    }
+    if let Some(mut open) = calls::find_connected(tx.conn(), session.id).await? {
+        calls::set_ended(tx.conn(), open.id, ended_at).await?;
+        open.status = call::Status::Ended;
+        open.ended_at = Some(ended_at);
+        tx.emit(Event::CallEnded(CallChanged { call: open }), &parties);
+    }
+    session.status = Status::Ended;
+    session.ended_at = Some(ended_at);
+    session.ended_by = Some(by);
+    session.end_reason = end.reason;
+    session.duration_seconds = Some(bill.seconds);
+    session.billed_minutes = Some(bill.minutes);
+    session.amount = Some(bill.amount);
+    let view = wire::ended(&session);
+    tx.emit(Event::SessionEnded(view.clone()), &parties);
+    Ok(view)
+}
+
+/// The media room goes with the session; where the media server is away it closes by itself when it is empty.
+fn close_room(app: &App, id: SessionId) {
+    let media = app.media.clone();
+    app.tracker.spawn(async move {
+        if let Err(error) = media.close_room(&sessions::room_name(id)).await {
+            tracing::debug!(%error, session.id = %id, "media room not closed");
+        }
+    });
+}

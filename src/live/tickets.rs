@@ -1,0 +1,26 @@
+//! Tickets (realtime.md §3): single-use, 30 s, with the rights of the credential they were made from.
+
+use axum::extract::State;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::accounts::caller::{Anyone, Caller};
+use crate::app::App;
+use crate::error::Result;
+use crate::http::reply::Created;
+
+/// A fresh ticket.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TicketView {
+    /// Pass it as `?ticket=`.
+    pub ticket: String,
+    /// Seconds.
+    pub expires_in: i64,
+}
+
+/// Makes a ticket.
+pub(super) async fn create(State(app): State<App>, caller: Caller<Anyone>) -> Result<Created<TicketView>> {
+    let life = app.config.ttl.ticket;
+    let ticket = app.tickets.issue(*caller, app.now(), life);
+    Ok(Created(TicketView { ticket, expires_in: life.num_seconds() }))
+}
