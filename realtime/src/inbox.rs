@@ -80,7 +80,7 @@ impl Feed {
             };
             match self.engine.reader().read(self.connection.credential().user, Some(after)).await {
                 Ok(found) => {
-                    if let Some(output) = self.take(after, found) {
+                    if let Some(output) = self.take(after, &found) {
                         return output;
                     }
                 }
@@ -94,7 +94,7 @@ impl Feed {
     }
 
     /// Rows that follow without a hole are written; a hole can only be rows that retention dropped.
-    fn take(&self, after: i64, found: Found) -> Option<Output> {
+    fn take(&self, after: i64, found: &Found) -> Option<Output> {
         let gapless = found.rows.iter().zip(after + 1..).all(|(row, seq)| row.seq == seq);
         if !gapless || (found.rows.is_empty() && found.head > after) {
             self.connection.replayed(found.head);
