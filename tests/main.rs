@@ -1,6 +1,9 @@
 //! The one integration binary; its modules mirror the server's.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod connect;
+mod contract;
 mod gateways;
 mod journeys;
+mod live;
 mod support;

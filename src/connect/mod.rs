@@ -12,6 +12,8 @@ use aide::axum::ApiRouter;
 
 use crate::app::App;
 
+pub mod display;
+
 /// Every slice's routes.
 pub fn router() -> ApiRouter<App> {
     ApiRouter::new()

@@ -1,5 +1,11 @@
 //! What the tests stand on.
 
+#![allow(dead_code, reason = "a kit: not every tool is in use at all times")]
+
+pub(crate) mod app;
 pub(crate) mod browser;
+pub(crate) mod client;
 pub(crate) mod process;
+pub(crate) mod socket;
+pub(crate) mod stream;
 pub(crate) mod twirp;

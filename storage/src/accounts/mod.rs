@@ -1,5 +1,6 @@
 //! Accounts, their credentials and profiles (v1-common A3).
 
+pub mod admins;
 pub mod logins;
 pub mod patients;
 

@@ -100,3 +100,49 @@ pub async fn insert(
         .await?;
     Ok(())
 }
+
+/// What a patient may change (connect-v2 7): the whole new state of it.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Null until set.
+    pub full_name: Option<String>,
+    /// Years.
+    pub age: Option<i32>,
+    /// As the patient said.
+    pub sex: Option<Sex>,
+    /// Centimetres.
+    pub height_cm: Option<f64>,
+    /// Kilograms.
+    pub weight_kg: Option<f64>,
+}
+
+impl From<&Patient> for Profile {
+    fn from(patient: &Patient) -> Self {
+        Self {
+            full_name: patient.full_name.clone(),
+            age: patient.age,
+            sex: patient.sex,
+            height_cm: patient.height_cm,
+            weight_kg: patient.weight_kg,
+        }
+    }
+}
+
+/// Writes the profile.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn set_profile(conn: &mut PgConnection, id: UserId, profile: &Profile) -> Result<()> {
+    sqlx::query!(
+        "update patients set full_name = $2, age = $3, sex = $4, height_cm = $5, weight_kg = $6 where id = $1",
+        id as _,
+        profile.full_name,
+        profile.age,
+        profile.sex as _,
+        profile.height_cm,
+        profile.weight_kg
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

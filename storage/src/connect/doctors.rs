@@ -3,8 +3,116 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use crate::accounts::{self, NewAccount, Role};
 use crate::error::Result;
 use crate::ids::UserId;
+
+/// A doctor about to be made.
+#[derive(Debug, Clone)]
+pub struct NewDoctor {
+    /// Sign-in name.
+    pub email: String,
+    /// Argon2id, in PHC form.
+    pub password_hash: String,
+    /// E.164.
+    pub phone: Option<String>,
+    /// With the title.
+    pub full_name: String,
+    /// Speciality.
+    pub speciality_category: String,
+    /// `MBBS`, `MD` …
+    pub degrees: Vec<String>,
+    /// Years.
+    pub years_experience: i32,
+    /// A few sentences.
+    pub about_short: Option<String>,
+    /// Spoken languages.
+    pub languages: Vec<String>,
+    /// Of the medical council.
+    pub registration_number: Option<String>,
+    /// Paise a minute.
+    pub rate_per_minute: i32,
+    /// Takes chats.
+    pub chat_enabled: bool,
+    /// Takes calls.
+    pub call_enabled: bool,
+    /// Shown first.
+    pub is_featured: bool,
+    /// Visible to patients.
+    pub is_verified: bool,
+    /// Reviews encounters.
+    pub is_reviewer: bool,
+}
+
+/// What the fuzzy search compares with (connect-v2 12): name, speciality and degrees.
+#[must_use]
+pub fn search_text(full_name: &str, speciality: &str, degrees: &[String]) -> String {
+    format!("{full_name} {speciality} {}", degrees.join(" ")).trim().to_lowercase()
+}
+
+/// Kebab-case of name and speciality (connect-v2 15).
+#[must_use]
+pub fn slug_base(full_name: &str, speciality: &str) -> String {
+    let text = format!("{full_name} {speciality}").to_lowercase();
+    let words: Vec<&str> =
+        text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    words.join("-")
+}
+
+/// Makes a doctor with an account and an inbox; the slug is the first free one.
+///
+/// # Errors
+/// Conflict `accounts_email_key`, `accounts_phone_key` or `doctors_registration_number_key` when one is taken;
+/// `doctors_slug_key` when two doctors of one name are made at once.
+pub async fn insert(conn: &mut PgConnection, id: UserId, new: &NewDoctor, at: DateTime<Utc>) -> Result<()> {
+    let account = NewAccount {
+        email: Some(&new.email),
+        phone: new.phone.as_deref(),
+        password_hash: Some(&new.password_hash),
+        ..NewAccount::default()
+    };
+    accounts::insert(conn, id, Role::Doctor, account, at).await?;
+    let slug = free_slug(conn, &slug_base(&new.full_name, &new.speciality_category)).await?;
+    sqlx::query!(
+        "insert into doctors (id, full_name, slug, speciality_category, degrees, years_experience, about_short,
+                              languages, registration_number, rate_per_minute, chat_enabled, call_enabled,
+                              is_featured, is_verified, is_reviewer, search_text)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+        id as _,
+        new.full_name,
+        slug,
+        new.speciality_category,
+        &new.degrees,
+        new.years_experience,
+        new.about_short,
+        &new.languages,
+        new.registration_number,
+        new.rate_per_minute,
+        new.chat_enabled,
+        new.call_enabled,
+        new.is_featured,
+        new.is_verified,
+        new.is_reviewer,
+        search_text(&new.full_name, &new.speciality_category, &new.degrees)
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// `base`, or `base-2`, `base-3` …: the first that no doctor has.
+async fn free_slug(conn: &mut PgConnection, base: &str) -> Result<String> {
+    let taken = sqlx::query_scalar!("select slug from doctors where slug = $1 or starts_with(slug, $1 || '-')", base)
+        .fetch_all(conn)
+        .await?;
+    let mut slug = base.to_owned();
+    let mut number = 2;
+    while taken.contains(&slug) {
+        slug = format!("{base}-{number}");
+        number += 1;
+    }
+    Ok(slug)
+}
 
 /// What presence needs of a doctor at start.
 #[derive(Debug, Clone)]

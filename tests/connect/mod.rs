@@ -1,0 +1,3 @@
+//! `/api/v2`: a module for each slice.
+
+mod kit;
