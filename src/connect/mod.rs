@@ -12,8 +12,6 @@ use aide::axum::ApiRouter;
 
 use crate::app::App;
 
-pub mod display;
-
 /// Every slice's routes.
 pub fn router() -> ApiRouter<App> {
     ApiRouter::new()
