@@ -38,7 +38,7 @@ create index sessions_open_by_doctor on sessions (doctor_id, created_at) where s
 create index sessions_by_expiry on sessions (expires_at) where status = 'REQUESTED';
 create index sessions_by_idleness on sessions (last_activity_at) where status = 'ONGOING';
 
--- A message is its own event: its two inbox places stand in the row (docs/decisions/002).
+-- A message is its own event: its two inbox places stand in the row (docs/decisions/006).
 create table messages (
     id                uuid        not null,
     session_id        uuid        not null,

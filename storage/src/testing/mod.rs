@@ -187,3 +187,28 @@ mod tests {
         assert!(sqlx::raw_sql("create table mine (id int)").execute(&mut connection).await.is_err());
     }
 }
+
+/// A doctor with little more than a name, for tests and benches below the server.
+///
+/// # Panics
+/// When the row cannot be written.
+pub async fn insert_doctor(
+    conn: &mut sqlx::PgConnection,
+    id: crate::ids::UserId,
+    name: &str,
+    at: chrono::DateTime<chrono::Utc>,
+) {
+    let email = format!("{name}@example.org");
+    let account = crate::accounts::NewAccount { email: Some(&email), ..Default::default() };
+    if let Err(error) = crate::accounts::insert(conn, id, crate::accounts::Role::Doctor, account, at).await {
+        panic!("no account for {name}: {error}");
+    }
+    let row = sqlx::query!(
+        "insert into doctors (id, full_name, slug, speciality_category, search_text) values ($1, $2, $2, 'General Medicine', $2)",
+        id as _,
+        name
+    );
+    if let Err(error) = row.execute(conn).await {
+        panic!("no doctor {name}: {error}");
+    }
+}
