@@ -56,8 +56,10 @@ pub struct Parts {
     pub schemas: Schemas,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
-    /// Every task of the server.
+    /// Every task of the server but its connections.
     pub tracker: TaskTracker,
+    /// The WebSockets: they outlive the HTTP connection they came by.
+    pub sockets: TaskTracker,
     /// Cancelled when the server drains.
     pub shutdown: CancellationToken,
 }

@@ -179,6 +179,7 @@ async fn assemble(
         shutdown: CancellationToken::new(),
         limits: Default::default(),
         tickets: Default::default(),
+        sockets: TaskTracker::new(),
         schemas: Schemas::default(),
         config,
         pool,
@@ -242,7 +243,7 @@ impl Server {
         }
         drop(listener);
         stop.cancel();
-        for tracker in [&connections, &app.tracker] {
+        for tracker in [&connections, &app.sockets, &app.tracker] {
             tracker.close();
             if tokio::time::timeout(app.config.ttl.drain / 2, tracker.wait()).await.is_err() {
                 tracing::warn!(left = tracker.len(), "drained with work left");
@@ -264,7 +265,7 @@ async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if connections.len() >= app.config.max_connections {
+                if connections.len() + app.sockets.len() >= app.config.max_connections {
                     metrics::counter!("consilium_connections_refused_total").increment(1);
                     continue;
                 }

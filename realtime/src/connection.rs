@@ -352,7 +352,7 @@ mod tests {
             connection.start(0, 0);
             let mut committed = 0;
             let mut seen = Vec::new();
-            let mut drain = |connection: &Connection, committed: i64, seen: &mut Vec<i64>| {
+            let drain = |connection: &Connection, committed: i64, seen: &mut Vec<i64>| {
                 while let Some(step) = step(connection) {
                     match step {
                         Step::Write(items) => seen.extend(items.into_iter().filter_map(|item| match item {

@@ -63,7 +63,7 @@ pub(super) async fn upgrade(
         .max_write_buffer_size(WRITE_LIMIT)
         .max_message_size(FRAME)
         .max_frame_size(FRAME)
-        .on_upgrade(move |socket| run(app, account, feed, opening, socket)))
+        .on_upgrade(move |socket| app.sockets.clone().track_future(run(app, account, feed, opening, socket))))
 }
 
 /// A browser's page of another origin must be on the list; programs send no origin.
