@@ -84,23 +84,25 @@ async fn run(pool: Pool, clock: Clock, retention: TimeDelta, mut asks: mpsc::Rec
     }
 }
 
-/// One query for the rows, then one for the heads: a head read later is never behind the rows.
+/// One query for the heads, then one for the rows: each sees what is committed when it runs, so a head read first is
+/// never ahead of the rows, and a place at the head never looks as if rows were missing.
 async fn answer_all(pool: &Pool, batch: &[Ask], floor: DateTime<Utc>) -> storage::Result<Vec<Found>> {
     let mut conn = pool.acquire().await?;
-    let mut answers: Vec<Found> = batch.iter().map(|_| Found::default()).collect();
-    let (indices, wanted): (Vec<usize>, Vec<(UserId, i64)>) =
-        batch.iter().enumerate().filter_map(|(index, ask)| Some((index, (ask.user, ask.after?)))).unzip();
-    if !wanted.is_empty() {
-        for row in inbox::read_many(&mut conn, &wanted, floor, PAGE).await? {
-            if let Some(answer) = indices.get(row.ask).and_then(|index| answers.get_mut(*index)) {
-                answer.rows.push(row);
-            }
-        }
-    }
     let users: Vec<UserId> = batch.iter().map(|ask| ask.user).collect();
     let heads: HashMap<UserId, i64> = inbox::heads(&mut conn, &users).await?.into_iter().collect();
-    for (ask, answer) in batch.iter().zip(&mut answers) {
-        answer.head = heads.get(&ask.user).copied().unwrap_or(0);
+    let head_of = |ask: &Ask| heads.get(&ask.user).copied().unwrap_or(0);
+    let mut answers: Vec<Found> = batch.iter().map(|ask| Found { head: head_of(ask), rows: Vec::new() }).collect();
+    let (indices, wanted): (Vec<usize>, Vec<(UserId, i64)>) =
+        batch.iter().enumerate().filter_map(|(index, ask)| Some((index, (ask.user, ask.after?)))).unzip();
+    if wanted.is_empty() {
+        return Ok(answers);
+    }
+    for row in inbox::read_many(&mut conn, &wanted, floor, PAGE).await? {
+        if let Some(answer) = indices.get(row.ask).and_then(|index| answers.get_mut(*index)) {
+            // Committed between the two queries.
+            answer.head = answer.head.max(row.seq);
+            answer.rows.push(row);
+        }
     }
     Ok(answers)
 }
