@@ -6,11 +6,17 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use consilium_storage::ids::SessionId;
 
 /// An event as every receiver's frame holds it.
-#[derive(Debug)]
 pub struct EventFrame {
     kind: Box<str>,
     /// `"at":…,"session_id":…,"data":…}`: all that follows the receiver's own cursor.
     tail: Box<str>,
+}
+
+// What patients say never reaches a log, however it is printed.
+impl std::fmt::Debug for EventFrame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventFrame").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 impl EventFrame {
@@ -55,12 +61,18 @@ impl EventFrame {
 }
 
 /// An acknowledgement on its way: it learns its cursor when it is placed (settled 6).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Ack {
     /// The command's `ref`, as JSON.
     pub reference: Box<str>,
     /// What the REST call would answer, as JSON.
     pub data: Arc<str>,
+}
+
+impl std::fmt::Debug for Ack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ack").field("reference", &self.reference).finish_non_exhaustive()
+    }
 }
 
 impl Ack {

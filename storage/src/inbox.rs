@@ -10,7 +10,7 @@ use crate::events::Event;
 use crate::ids::{MessageId, SessionId, UserId};
 
 /// One place in an inbox.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Row {
     /// Which of the places asked for this answers, from 0.
     pub ask: usize,
@@ -26,6 +26,17 @@ pub struct Row {
     pub session_id: Option<SessionId>,
     /// The frame's `data`, as JSON.
     pub data: String,
+}
+
+// What patients say never reaches a log, however it is printed.
+impl std::fmt::Debug for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Row")
+            .field("user_id", &self.user_id)
+            .field("seq", &self.seq)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The heads of these inboxes; a user without one has head 0 and is left out.

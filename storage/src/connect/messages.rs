@@ -37,7 +37,7 @@ impl ContentType {
 }
 
 /// A stored message, in the shape of `MessageOut`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[schemars(rename = "MessageOut")]
 pub struct Message {
     /// Its id.
@@ -62,8 +62,19 @@ pub struct Message {
     pub read_at: Option<DateTime<Utc>>,
 }
 
+// What patients say never reaches a log, however it is printed.
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Message")
+            .field("id", &self.id)
+            .field("session_id", &self.session_id)
+            .field("created_at", &self.created_at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A message about to be written.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewMessage {
     /// The consultation.
     pub session_id: SessionId,
@@ -79,6 +90,16 @@ pub struct NewMessage {
     pub content_type: ContentType,
     /// The text, or where the file is.
     pub content: String,
+}
+
+// What patients say never reaches a log, however it is printed.
+impl std::fmt::Debug for NewMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewMessage")
+            .field("session_id", &self.session_id)
+            .field("client_message_id", &self.client_message_id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl NewMessage {

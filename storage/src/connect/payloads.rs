@@ -10,7 +10,7 @@ use crate::ids::{MessageId, SessionId, UserId};
 use crate::states::{session, video};
 
 /// The patient as others see them (connect-v2 §3, `PatientPreview`).
-#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PatientPreview {
     /// The patient's id.
     pub user_id: UserId,
@@ -26,8 +26,15 @@ pub struct PatientPreview {
     pub avatar_url: String,
 }
 
+// What patients say never reaches a log, however it is printed.
+impl std::fmt::Debug for PatientPreview {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PatientPreview").field("user_id", &self.user_id).finish_non_exhaustive()
+    }
+}
+
 /// A request as the doctor's dashboard shows it (connect-v2 39; `session_requested`).
-#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SessionRequest {
     /// The session.
     pub session_id: SessionId,
@@ -43,6 +50,16 @@ pub struct SessionRequest {
     pub symptoms: Vec<String>,
     /// Who asks.
     pub patient: PatientPreview,
+}
+
+// What patients say never reaches a log, however it is printed.
+impl std::fmt::Debug for SessionRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionRequest")
+            .field("session_id", &self.session_id)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A session was accepted, rejected, cancelled or has expired.

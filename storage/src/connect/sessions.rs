@@ -9,7 +9,7 @@ use crate::ids::{SessionId, UserId};
 use crate::states::{session::Status, video};
 
 /// A consultation as it stands in the database.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Session {
     /// Its id; the media room is named after it.
     pub id: SessionId,
@@ -53,6 +53,13 @@ pub struct Session {
     pub video_state: video::State,
     /// How many offers were made.
     pub consent_round: i32,
+}
+
+// What patients say never reaches a log, however it is printed.
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("id", &self.id).field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -100,7 +107,7 @@ pub fn session_of_room(room: &str) -> Option<SessionId> {
 }
 
 /// A request about to be written.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewSession {
     /// Its id.
     pub id: SessionId,
@@ -122,6 +129,13 @@ pub struct NewSession {
     pub created_at: DateTime<Utc>,
     /// When the request lapses.
     pub expires_at: DateTime<Utc>,
+}
+
+// What patients say never reaches a log, however it is printed.
+impl std::fmt::Debug for NewSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewSession").field("id", &self.id).field("doctor_id", &self.doctor_id).finish_non_exhaustive()
+    }
 }
 
 /// Writes a request.
@@ -249,7 +263,7 @@ pub async fn set_closed(conn: &mut PgConnection, id: SessionId, to: Status) -> R
 }
 
 /// The values of an end (connect-v2 45).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct End {
     /// When.
     pub at: DateTime<Utc>,
@@ -265,6 +279,13 @@ pub struct End {
     pub billed_minutes: i32,
     /// Paise.
     pub amount: i64,
+}
+
+// What patients say never reaches a log, however it is printed.
+impl std::fmt::Debug for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("End").field("at", &self.at).field("by", &self.by).finish_non_exhaustive()
+    }
 }
 
 /// ONGOING to ENDED, the camera permission back to NOT_ALLOWED, the doctor's count one up.
