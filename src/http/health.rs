@@ -16,8 +16,14 @@ use crate::app::App;
 /// The routes.
 pub fn router() -> ApiRouter<App> {
     ApiRouter::new()
-        .api_route("/health", get_with(health, |op| op.tag("Operations").summary("Whether the process is alive")))
-        .api_route("/ready", get_with(ready, |op| op.tag("Operations").summary("Whether it can serve, with reasons")))
+        .api_route(
+            "/health",
+            get_with(health, |op| op.id("G44").tag("Operations").summary("Whether the process is alive")),
+        )
+        .api_route(
+            "/ready",
+            get_with(ready, |op| op.id("X1").tag("Operations").summary("Whether it can serve, with reasons")),
+        )
         .route("/metrics", axum::routing::get(metrics))
 }
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use aide::axum::ApiRouter;
-use aide::openapi::{OpenApi, SecurityScheme};
+use aide::generate::GenContext;
+use aide::openapi::{OpenApi, Operation, Response as ApiResponse, SecurityScheme};
 use aide::redoc::Redoc;
 use aide::swagger::Swagger;
 use aide::transform::TransformOpenApi;
 use axum::Router;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::routing::{MethodRouter, get};
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -35,22 +36,54 @@ enum Detail {
     Issues(Vec<Issue>),
 }
 
-/// Finishes the router: the document is complete when all slices are in.
-pub fn finish(router: ApiRouter<App>) -> (Router<App>, Arc<OpenApi>) {
+impl aide::OperationOutput for ErrorBody {
+    type Inner = Self;
+
+    fn operation_response(ctx: &mut GenContext, _operation: &mut Operation) -> Option<ApiResponse> {
+        Some(super::reply::documented::<Self>(ctx, "Any failure: `detail`, and a `code` where there is one"))
+    }
+}
+
+/// Builds and finishes the router: the document is complete when all slices are in. The schemas are gathered while the
+/// routes are made, so the builder is called in here.
+pub fn finish(routes: impl FnOnce() -> ApiRouter<App>) -> (Router<App>, Arc<OpenApi>) {
+    aide::generate::reset_context();
     aide::generate::on_error(|error| tracing::warn!(%error, "OpenAPI"));
-    aide::generate::extract_schemas(true);
     let mut document = OpenApi::default();
-    let router = router.finish_api_with(&mut document, describe);
+    let router = routes().finish_api_with(&mut document, describe);
+    forget_unused(&mut document);
     let document = Arc::new(document);
-    let served = serde_json::to_string(&*document).unwrap_or_default();
+    let served = Bytes::from(serde_json::to_string(&*document).unwrap_or_default());
     let pages = Router::new()
-        .route(
-            "/openapi.json",
-            get(move || async move { ([(CONTENT_TYPE, "application/json")], served).into_response() }),
-        )
-        .route("/docs", Swagger::new("/openapi.json").with_title("Consilium API").axum_route().into())
-        .route("/redoc", Redoc::new("/openapi.json").with_title("Consilium API").axum_route().into());
+        .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], served) }))
+        .route("/docs", page(Swagger::new("/openapi.json").with_title(TITLE).html()))
+        .route("/redoc", page(Redoc::new("/openapi.json").with_title(TITLE).html()));
     (router.merge(pages), document)
+}
+
+/// Structs of paths and queries became parameters: their schemas are left over.
+fn forget_unused(document: &mut OpenApi) {
+    loop {
+        let text = serde_json::to_string(document).unwrap_or_default();
+        let Some(components) = &mut document.components else { return };
+        let before = components.schemas.len();
+        components.schemas.retain(|name, _| text.contains(&format!("\"#/components/schemas/{name}\"")));
+        if components.schemas.len() == before {
+            return;
+        }
+    }
+}
+
+const TITLE: &str = "Consilium API";
+
+/// What the pages may load: themselves and the document, nothing from the internet.
+const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' data:; \
+                      font-src data:; connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
+
+fn page(html: String) -> MethodRouter<App> {
+    let html = Bytes::from(html);
+    get(move || async move { ([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY)], html) })
 }
 
 fn describe(api: TransformOpenApi<'_>) -> TransformOpenApi<'_> {
@@ -64,13 +97,13 @@ fn describe(api: TransformOpenApi<'_>) -> TransformOpenApi<'_> {
         .version(env!("CARGO_PKG_VERSION"))
         .summary("A real-time medical consultation engine")
         .description(
-            "REST surface of Consilium. Amounts are in paise, times in UTC. Real-time transports are described at \
-             `/asyncapi.json`.",
+            "REST surface of Consilium. Amounts are integer paise, times ISO 8601 in UTC, ids lower-case UUIDs. Unknown \
+             fields of a body are ignored, unset fields of an answer are null. A failure has `detail` and, where \
+             programs need to tell it apart, a `code`; every answer carries `X-Request-Id`. Operations are named after \
+             the rows of the contract's endpoint table. The real-time doors are described at `/asyncapi.json`.",
         )
         .security_scheme("bearer", bearer)
-        .default_response_with::<super::reply::Answer<ErrorBody>, _>(|response| {
-            response.description("Any failure: `detail`, and a `code` where there is one")
-        })
+        .default_response::<ErrorBody>()
 }
 
 /// The document alone, as `consilium openapi` prints it.
@@ -78,6 +111,6 @@ fn describe(api: TransformOpenApi<'_>) -> TransformOpenApi<'_> {
 /// # Errors
 /// When it cannot be written, which its types rule out.
 pub fn document() -> Result<String, crate::serve::StartError> {
-    let (_, document) = finish(crate::serve::routes());
+    let (_, document) = finish(crate::serve::routes);
     serde_json::to_string_pretty(&*document).map_err(|error| crate::serve::StartError(error.to_string()))
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The default envelope.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Page<T> {
     /// At most `limit` of them.
     pub items: Vec<T>,
@@ -28,6 +29,7 @@ impl<T> Page<T> {
 
 /// `{items, total}` of an unpaged list.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ListOf{T}")]
 pub struct Counted<T> {
     /// All of them.
     pub items: Vec<T>,

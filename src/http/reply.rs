@@ -74,7 +74,8 @@ impl<T: Serialize> IntoResponse for Stored<T> {
     }
 }
 
-fn documented<T: JsonSchema>(ctx: &mut GenContext, description: &str) -> ApiResponse {
+/// A JSON answer of this shape, for the document.
+pub fn documented<T: JsonSchema>(ctx: &mut GenContext, description: &str) -> ApiResponse {
     let json_schema = ctx.schema.subschema_for::<T>();
     let media = MediaType {
         schema: Some(SchemaObject { json_schema, example: None, external_docs: None }),
