@@ -106,6 +106,7 @@ impl Client {
         let (socket, greeting) = socket::open(&authority, &self.account.access, self.position()).await?;
         self.conn += 1;
         self.socket = Some(socket);
+        self.connected_at = Some(Instant::now());
         self.bucket = Bucket::commands(Instant::now());
         self.world.stats.connections.fetch_add(1, Ordering::Relaxed);
         for command in &mut self.waiting {

@@ -62,6 +62,8 @@ pub(crate) struct Client {
     socket: Option<Socket>,
     conn: u32,
     position: Option<String>,
+    /// Since when this connection stands.
+    pub(crate) connected_at: Option<Instant>,
     next_reference: u64,
     waiting: VecDeque<Command>,
     pending: BTreeMap<u64, Command>,
@@ -89,6 +91,7 @@ impl Client {
             socket: None,
             conn: 0,
             position: None,
+            connected_at: None,
             next_reference: 0,
             waiting: VecDeque::new(),
             pending: BTreeMap::new(),

@@ -98,7 +98,9 @@ impl Chat {
             return;
         }
         if now >= self.next_message {
-            client.world.stats.record(Step::TimerLag, now - self.next_message);
+            if client.connected_at.is_some_and(|at| at <= self.next_message) {
+                client.world.stats.record(Step::TimerLag, now - self.next_message);
+            }
             if client.is_full() {
                 client.world.stats.error("a message not sent: too many commands wait".into());
             } else {
