@@ -45,9 +45,15 @@ export function doctorsView(app) {
   }
 
   /** Holds for one connection, so each reconnect loads and watches anew. */
-  function watch() {
+  async function watch() {
     const ids = doctors.slice(0, MOST_WATCHED).map((doctor) => doctor.id);
-    app.inbox.command('presence.watch', { doctor_ids: ids }).catch(() => {});
+    try {
+      // The answer says who is there now: what changed since the list was read is not missed.
+      const now = await app.inbox.command('presence.watch', { doctor_ids: ids });
+      for (const { doctor_id: id, presence_status: status } of now?.presence ?? []) changed(id, status);
+    } catch {
+      // The next connection loads and watches again.
+    }
   }
 
   function render() {
@@ -106,10 +112,13 @@ export function doctorsView(app) {
   }
 
   function onEvent(event) {
-    if (event.type !== 'presence.changed') return;
-    const doctor = doctors.find((d) => d.id === (event.data?.doctor_id ?? event.data?.user_id));
-    if (!doctor) return;
-    doctor.presence_status = event.data.presence_status;
+    if (event.type === 'presence.changed') changed(event.data.doctor_id, event.data.presence_status);
+  }
+
+  function changed(id, status) {
+    const doctor = doctors.find((d) => d.id === id);
+    if (!doctor || doctor.presence_status === status) return;
+    doctor.presence_status = status;
     const badge = list.querySelector(`[data-doctor="${CSS.escape(doctor.id)}"] .badge`);
     if (onlyOnline || !badge) render();
     else badge.replaceWith(presence(doctor));
