@@ -31,7 +31,7 @@ if [ -z "$url" ]; then
   exit 1
 fi
 
-"$target/loadtest" run --target "$url" --sessions 20 --arrival 4 --duration 20s --reconnects 0.05
+"$target/loadtest" run --target "$url" --sessions 20 --arrival 4 --duration 20s --reconnects 0.05 --strict
 
 kill -TERM "$server"
 status=0

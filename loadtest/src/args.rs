@@ -94,6 +94,9 @@ pub(crate) struct Run {
     /// A resync is no violation.
     #[arg(long)]
     pub(crate) allow_resync: bool,
+    /// Unexpected errors fail the run too, not only broken promises.
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// How long the clients may take to finish after the load.
     #[arg(long, value_parser = seconds, default_value = "60s")]
     pub(crate) patience: Duration,

@@ -47,7 +47,11 @@ pub(crate) async fn run(args: Run) -> Result<bool, String> {
     let report = Report::new(&args, &world, loaded, restarts, &verdict);
     report::table::print(&report, &verdict);
     report::write(&report, args.json.as_deref(), args.html.as_deref()).map_err(|error| format!("report: {error}"))?;
-    Ok(verdict.is_clean())
+    let errors = world.stats.error_count();
+    if args.strict && errors > 0 {
+        println!("strict: {errors} errors are as bad as a violation");
+    }
+    Ok(verdict.is_clean() && !(args.strict && errors > 0))
 }
 
 /// Starts the server if that is asked for, and sees that one is there.
