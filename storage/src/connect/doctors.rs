@@ -1,5 +1,10 @@
 //! Doctors: discovery, profile and presence signs (connect-v2 §3.3–3.6).
 
+pub mod dashboard;
+pub mod discovery;
+pub mod favourites;
+pub mod profile;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 

@@ -2,6 +2,7 @@
 
 pub mod briefs;
 pub mod calls;
+pub mod categories;
 pub mod doctors;
 pub mod media;
 pub mod messages;
