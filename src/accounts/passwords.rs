@@ -1,14 +1,23 @@
 //! Passwords: Argon2id, on a thread that may block.
 
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::{Error, Result};
+
+/// Each check takes 19 MiB and a core: a flood of sign-ins waits in line instead of taking all memory.
+static AT_ONCE: Semaphore = Semaphore::const_new(8);
+
+async fn turn() -> Result<SemaphorePermit<'static>> {
+    AT_ONCE.acquire().await.map_err(Error::internal)
+}
 
 /// The PHC string of a password.
 ///
 /// # Errors
 /// [`Error::Internal`] when hashing fails.
 pub async fn hash(password: String) -> Result<String> {
+    let _turn = turn().await?;
     let hashed = tokio::task::spawn_blocking(move || {
         Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string())
     });
@@ -20,6 +29,7 @@ pub async fn hash(password: String) -> Result<String> {
 /// # Errors
 /// [`Error::Internal`] when the check cannot be run.
 pub async fn verify(password: String, hash: Option<String>) -> Result<bool> {
+    let _turn = turn().await?;
     let known = hash.is_some();
     let hash = hash.unwrap_or_else(|| NOBODY.to_owned());
     let checked = tokio::task::spawn_blocking(move || {

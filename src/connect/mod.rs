@@ -1,11 +1,14 @@
 //! `/api/v2`: the connect family (connect-v2.md).
 
+pub mod admin;
+pub mod auth;
 pub mod calls;
 pub mod display;
 pub mod media_webhook;
 pub mod messages;
 pub mod presence;
 pub mod sessions;
+pub mod users;
 pub mod video_permission;
 
 use aide::axum::ApiRouter;
@@ -15,6 +18,9 @@ use crate::app::App;
 /// Every slice's routes.
 pub fn router() -> ApiRouter<App> {
     ApiRouter::new()
+        .merge(auth::router())
+        .merge(users::router())
+        .merge(admin::router())
         .merge(sessions::router())
         .merge(messages::router())
         .merge(video_permission::router())

@@ -7,7 +7,7 @@ use aide::openapi::{MediaType, Operation, RequestBody, SchemaObject};
 use aide::operation::{OperationInput, ParamLocation, add_parameters, parameters_from_schema, set_body};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::header::CONTENT_TYPE;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -138,23 +138,36 @@ async fn read_body<T: Part>(app: &App, body: axum::body::Body, issues: &mut Vec<
     }
 }
 
+/// How much of an oversized body is read and dropped, so that its sender gets to read the answer.
+const DRAINED: usize = 16 * 1024 * 1024;
+
 /// The whole body, up to `limit` bytes.
 ///
 /// # Errors
 /// 400 `BODY_TOO_LARGE` above the limit; 422 when the body breaks off.
-pub async fn collect_body(body: axum::body::Body, limit: usize) -> Result<bytes::Bytes> {
-    match Limited::new(body, limit).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("The body is larger than {limit} bytes");
-            Err(Error::Rule { code: Code::BodyTooLarge, detail })
+pub async fn collect_body(mut body: axum::body::Body, limit: usize) -> Result<bytes::Bytes> {
+    let mut whole = bytes::BytesMut::new();
+    let mut seen = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            let msg = "The body broke off".to_owned();
+            Error::invalid(Issue { loc: vec!["body".into()], msg, kind: "json_invalid" })
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen > limit + DRAINED {
+            break;
+        } else if seen > limit {
+            whole.clear();
+        } else {
+            whole.extend_from_slice(&data);
         }
-        Err(_) => Err(Error::invalid(Issue {
-            loc: vec!["body".into()],
-            msg: "The body broke off".to_owned(),
-            kind: "json_invalid",
-        })),
     }
+    if seen > limit {
+        let detail = format!("The body is larger than {limit} bytes");
+        return Err(Error::Rule { code: Code::BodyTooLarge, detail });
+    }
+    Ok(whole.freeze())
 }
 
 impl<P: Part, Q: Part, B: Part> OperationInput for Input<P, Q, B> {

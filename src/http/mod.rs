@@ -1,5 +1,6 @@
 //! The HTTP kit: no rules of care, no family but in [`dialect`]'s table.
 
+pub mod address;
 pub mod dialect;
 pub mod health;
 pub mod idempotency;
@@ -8,5 +9,7 @@ pub mod layers;
 pub mod openapi;
 pub mod paging;
 pub mod patch;
+pub mod pictures;
 pub mod reply;
 pub mod schemas;
+pub mod upload;

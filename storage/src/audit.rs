@@ -46,6 +46,40 @@ pub async fn append(conn: &mut PgConnection, entry: Entry<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Adds a row for each of these subjects: somebody read a list of them.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn append_for_each(conn: &mut PgConnection, entry: Entry<'_>, subjects: &[UserId]) -> Result<()> {
+    sqlx::query!(
+        "insert into audit_log (at, actor_id, actor_role, action, subject_id, session_id)
+         select $1, $2, $3, $4, subject, $6 from unnest($5::uuid[]) as subject",
+        entry.at,
+        entry.actor as _,
+        entry.role,
+        entry.action,
+        subjects as _,
+        entry.session as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// How many rows there are of this action on this subject.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn count(conn: &mut PgConnection, action: &str, subject: UserId) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        "select count(*) as \"count!\" from audit_log where action = $1 and subject_id = $2",
+        action,
+        subject as _
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 struct Block {
     id: i64,
     after_txid: String,

@@ -11,6 +11,7 @@ use consilium::serve::{self, Database};
 use consilium::telemetry;
 use consilium_storage::accounts::patients::{self, Profile, Sex};
 use consilium_storage::accounts::{Role, admins};
+use consilium_storage::audit;
 use consilium_storage::clock::Clock;
 use consilium_storage::connect::doctors::{self, NewDoctor};
 use consilium_storage::ids::UserId;
@@ -154,6 +155,12 @@ impl TestApp {
         admins::insert(tx.conn(), id, &format!("admin{number}"), "Test Admin", &hash, now).await.unwrap();
         self.app.commit(tx).await.unwrap();
         self.sign_in(id, Role::Admin).await
+    }
+
+    /// How many audit rows there are of this action on this account.
+    pub(crate) async fn audited(&self, action: &str, subject: UserId) -> i64 {
+        let mut conn = self.app.conn().await.unwrap();
+        audit::count(&mut conn, action, subject).await.unwrap()
     }
 
     /// One more login of an account.

@@ -49,6 +49,13 @@ impl Limits {
         }
     }
 
+    /// Takes one back: what was counted beforehand turned out not to count.
+    pub fn take_back(&self, key: &str) {
+        if let Some(mut window) = self.0.get_mut(key) {
+            window.used = window.used.saturating_sub(1);
+        }
+    }
+
     /// Forgets windows that have ended.
     pub fn sweep(&self, now: DateTime<Utc>) {
         self.0.retain(|_, window| window.ends > now);
@@ -74,6 +81,10 @@ mod tests {
         assert_eq!(limits.hit("a", limit, start + TimeDelta::seconds(10)), Ok(()));
         assert_eq!(limits.check("a", limit, start + TimeDelta::seconds(11)), Err(19));
         assert_eq!(limits.hit("a", limit, start + TimeDelta::milliseconds(29_500)), Err(1));
+        assert_eq!(limits.hit("b", limit, start), Ok(()));
+        assert_eq!(limits.hit("b", limit, start), Ok(()));
+        assert_eq!(limits.check("b", limit, start), Err(30));
+        limits.take_back("b");
         assert_eq!(limits.hit("b", limit, start), Ok(()));
         assert_eq!(limits.hit("a", limit, start + TimeDelta::seconds(30)), Ok(()));
     }

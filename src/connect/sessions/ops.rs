@@ -9,7 +9,7 @@ use consilium_storage::connect::payloads::SessionChanged;
 use consilium_storage::connect::sessions::{self, Session};
 use consilium_storage::connect::{Actor, Party};
 use consilium_storage::events::Event;
-use consilium_storage::ids::SessionId;
+use consilium_storage::ids::{SessionId, UserId};
 use consilium_storage::states::session::{self, Status};
 use consilium_storage::states::{Illegal, Step};
 use consilium_storage::tx::Tx;
@@ -121,6 +121,21 @@ pub async fn close_locked(tx: &mut Tx, mut session: Session, how: Close) -> Resu
             Close::Expire => Event::SessionExpired(data),
         };
         tx.emit(event, &session.parties());
+    }
+    Ok(())
+}
+
+/// Cancels every open request of a patient or doctor whose account is switched off (settled 15), within the caller's
+/// transaction.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn cancel_all_of(tx: &mut Tx, user: UserId) -> Result<()> {
+    let now = tx.now();
+    for session in sessions::take_requests_of(tx.conn(), user).await? {
+        // One that lapsed before was not cancelled, only nobody had looked yet.
+        let how = if session.status_at(now) == Status::Requested { Close::Cancel } else { Close::Expire };
+        close_locked(tx, session, how).await?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Accounts, their credentials and profiles (v1-common A3).
 
 pub mod admins;
+pub mod codes;
 pub mod logins;
 pub mod patients;
 
@@ -68,14 +69,18 @@ pub async fn find_by_name(conn: &mut PgConnection, role: Role, name: &str) -> Re
     .await?)
 }
 
-/// The account with this phone.
+/// The patient's account with this phone; a doctor's phone is no sign-in name.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn find_by_phone(conn: &mut PgConnection, phone: &str) -> Result<Option<Credentials>> {
-    Ok(sqlx::query_as!(Credentials, "select id, role, password_hash, is_active from accounts where phone = $1", phone)
-        .fetch_optional(conn)
-        .await?)
+    Ok(sqlx::query_as!(
+        Credentials,
+        "select id, role, password_hash, is_active from accounts where phone = $1 and role = 'client'",
+        phone
+    )
+    .fetch_optional(conn)
+    .await?)
 }
 
 /// The account with this id.
@@ -158,6 +163,15 @@ pub async fn standing(conn: &mut PgConnection, login: LoginId, account: UserId) 
     )
     .fetch_optional(conn)
     .await?)
+}
+
+/// Sets or clears the e-mail address.
+///
+/// # Errors
+/// Conflict `accounts_email_key` when somebody else has it.
+pub async fn set_email(conn: &mut PgConnection, id: UserId, email: Option<&str>) -> Result<()> {
+    sqlx::query!("update accounts set email = lower($2) where id = $1", id as _, email).execute(conn).await?;
+    Ok(())
 }
 
 /// Switches an account on or off. Answers whether it was the other way.

@@ -146,3 +146,99 @@ pub async fn set_profile(conn: &mut PgConnection, id: UserId, profile: &Profile)
     .await?;
     Ok(())
 }
+
+/// One patient, locked until the transaction ends, so that two changes at once both count.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn find_for_update(conn: &mut PgConnection, id: UserId) -> Result<Option<Patient>> {
+    let locked = sqlx::query_scalar!("select id from patients where id = $1 for update", id as _)
+        .fetch_optional(&mut *conn)
+        .await?;
+    match locked {
+        Some(_) => find(conn, id).await,
+        None => Ok(None),
+    }
+}
+
+/// Sets the name of a patient who has none yet.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn set_first_name(conn: &mut PgConnection, id: UserId, full_name: &str) -> Result<()> {
+    sqlx::query!("update patients set full_name = $2 where id = $1 and full_name is null", id as _, full_name)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Sets the picture: an uploaded file, or with none the system's.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn set_avatar(conn: &mut PgConnection, id: UserId, avatar_id: &str, file: Option<&str>) -> Result<()> {
+    sqlx::query!("update patients set avatar_id = $2, avatar_file = $3 where id = $1", id as _, avatar_id, file)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Which patients an admin asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted<'a> {
+    /// Part of the name, any case, or of the phone.
+    pub search: Option<&'a str>,
+    /// Only those switched on, or off.
+    pub is_active: Option<bool>,
+    /// At most so many.
+    pub limit: i64,
+    /// After so many.
+    pub offset: i64,
+}
+
+/// Patients, newest first, and how many match in all.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn list(conn: &mut PgConnection, wanted: &Wanted<'_>) -> Result<(Vec<Patient>, i64)> {
+    let pattern = wanted.search.map(contains);
+    let total = sqlx::query_scalar!(
+        "select count(*) as \"total!\" from patients p join accounts a on a.id = p.id
+         where ($1::text is null or p.full_name ilike $1 or a.phone like $1) and ($2::bool is null or a.is_active = $2)",
+        pattern,
+        wanted.is_active
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let patients = sqlx::query_as!(
+        Patient,
+        "select p.id, p.full_name, a.phone, a.email, a.is_phone_verified, a.is_active, a.created_at, a.last_login_at,
+                p.age, p.sex, p.height_cm, p.weight_kg, p.avatar_id, p.avatar_file
+         from patients p join accounts a on a.id = p.id
+         where ($1::text is null or p.full_name ilike $1 or a.phone like $1) and ($2::bool is null or a.is_active = $2)
+         order by a.created_at desc, p.id desc limit $3 offset $4",
+        pattern,
+        wanted.is_active,
+        wanted.limit,
+        wanted.offset
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok((patients, total))
+}
+
+/// A `like` pattern for texts that contain this one as it stands.
+fn contains(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_are_searched_for_as_they_stand() {
+        assert_eq!(contains("50%_\\"), "%50\\%\\_\\\\%");
+    }
+}

@@ -1,0 +1,123 @@
+//! Signing in with a password (connect-v2 3, 120, 121).
+
+use axum::http::Method;
+use chrono::TimeDelta;
+use consilium_storage::accounts;
+use serde_json::json;
+
+use crate::support::app::{PASSWORD, TestApp};
+use crate::support::client::{Answer, Client, keys, send};
+
+const EMAIL: &str = "ankit@test.example";
+
+async fn doctor_login(nobody: &Client, email: &str, password: &str) -> Answer {
+    nobody.post("auth/doctor/login", json!({"email": email, "password": password})).await
+}
+
+async fn admin_login(nobody: &Client, username: &str, password: &str) -> Answer {
+    nobody.post("admin/auth/login", json!({"username": username, "password": password})).await
+}
+
+#[tokio::test]
+async fn a_doctor_signs_in_by_mail_address_in_any_case() {
+    let app = TestApp::start().await;
+    let mut nobody = app.nobody();
+    app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
+    let pair = doctor_login(&nobody, "Ankit@TEST.example", PASSWORD).await.expect(200);
+    assert_eq!(keys(&pair), ["access_token", "refresh_token", "token_type"]);
+    nobody.signed_in(&pair);
+    nobody.get("users/me").await.refused(403, "WRONG_ROLE");
+    nobody.get("admin/auth/me").await.refused(403, "WRONG_ROLE");
+    nobody.act("auth/logout").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_name_are_told_the_same() {
+    let app = TestApp::start().await;
+    let nobody = app.nobody();
+    app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
+    app.admin().await;
+    let wrong = doctor_login(&nobody, EMAIL, "not it").await;
+    wrong.refused(401, "INVALID_CREDENTIALS");
+    assert_eq!(wrong.headers["www-authenticate"], "Bearer");
+    let unknown = doctor_login(&nobody, "nobody@test.example", "not it").await;
+    assert_eq!(unknown.expect(401), wrong.body);
+    admin_login(&nobody, "nobody", "not it").await.refused(401, "INVALID_CREDENTIALS");
+    // A doctor is no admin, and the other way round.
+    admin_login(&nobody, EMAIL, PASSWORD).await.refused(401, "INVALID_CREDENTIALS");
+}
+
+#[tokio::test]
+async fn bad_input_is_refused_with_every_failure() {
+    let app = TestApp::start().await;
+    let nobody = app.nobody();
+    nobody.post("auth/doctor/login", json!({})).await.invalid(&["body.email missing", "body.password missing"]);
+    doctor_login(&nobody, "no address", "")
+        .await
+        .invalid(&["body.email value_error", "body.password string_too_short"]);
+    let expected = ["body.username missing", "body.password string_type"];
+    nobody.post("admin/auth/login", json!({"password": 1})).await.invalid(&expected);
+}
+
+#[tokio::test]
+async fn ten_failures_close_the_door_for_a_name() {
+    let app = TestApp::start_with(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    let nobody = app.nobody();
+    app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
+    let from = async |last: u32, email: &str, password: &str| {
+        let request = nobody.request(Method::POST, "auth/doctor/login");
+        let request = request.header("x-forwarded-for", format!("198.51.100.{last}"));
+        send(request.json(&json!({"email": email, "password": password}))).await
+    };
+    for last in 0..10 {
+        from(last, EMAIL, "not it").await.refused(401, "INVALID_CREDENTIALS");
+        // What fits is no failure, nor does it open the door again.
+        let fits = from(last, EMAIL, PASSWORD).await;
+        assert_eq!(fits.status, if last < 9 { 200 } else { 429 });
+    }
+    let refused = from(11, "ANKIT@test.example", PASSWORD).await;
+    refused.refused(429, "LOGIN_RATE_LIMITED");
+    assert!((890..=900).contains(&refused.retry_after()));
+    from(11, "other@test.example", "not it").await.refused(401, "INVALID_CREDENTIALS");
+    app.advance(TimeDelta::minutes(15));
+    from(11, EMAIL, PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn ten_failures_close_the_door_for_an_address() {
+    let app = TestApp::start().await;
+    let nobody = app.nobody();
+    app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
+    for number in 0..10 {
+        doctor_login(&nobody, &format!("guess-{number}@test.example"), "x").await.refused(401, "INVALID_CREDENTIALS");
+    }
+    doctor_login(&nobody, EMAIL, PASSWORD).await.refused(429, "LOGIN_RATE_LIMITED");
+    admin_login(&nobody, "admin", "x").await.refused(429, "LOGIN_RATE_LIMITED");
+}
+
+#[tokio::test]
+async fn a_disabled_doctor_is_told_so_only_with_the_right_password() {
+    let app = TestApp::start().await;
+    let nobody = app.nobody();
+    let doctor = app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
+    accounts::set_active(&mut app.app.conn().await.unwrap(), doctor.id, false).await.unwrap();
+    doctor_login(&nobody, EMAIL, "not it").await.refused(401, "INVALID_CREDENTIALS");
+    doctor_login(&nobody, EMAIL, PASSWORD).await.refused(403, "ACCOUNT_DISABLED");
+}
+
+#[tokio::test]
+async fn an_admin_signs_in_and_sees_the_own_account() {
+    let app = TestApp::start().await;
+    let mut nobody = app.nobody();
+    let made = app.admin().await;
+    let me = made.get("admin/auth/me").await.expect(200);
+    assert_eq!(keys(&me), ["created_at", "email", "full_name", "id", "is_active", "username"]);
+    assert_eq!((&me["id"], &me["is_active"]), (&json!(made.id), &json!(true)));
+    nobody.get("admin/auth/me").await.refused_plainly(401);
+    nobody.signed_in(&admin_login(&nobody, me["username"].as_str().unwrap(), PASSWORD).await.expect(200));
+    assert_eq!(nobody.get("admin/auth/me").await.expect(200), me);
+    app.patient().await.get("admin/auth/me").await.refused(403, "WRONG_ROLE");
+    let mut conn = app.app.conn().await.unwrap();
+    accounts::set_email(&mut conn, made.id, Some("Boss@test.example")).await.unwrap();
+    admin_login(&app.nobody(), "boss@TEST.example", PASSWORD).await.expect(200);
+}
