@@ -209,7 +209,7 @@ async fn signing_keys(
 
 /// Every route, with its document.
 pub fn router(app: &App) -> (Router, Arc<aide::openapi::OpenApi>) {
-let (routes, document) = openapi::finish(routes);
+    let (routes, document) = openapi::finish(routes);
     let mut routes = routes.merge(crate::live::pages()).merge(crate::http::pictures::router());
     if !app.config.production {
         routes = routes.merge(crate::demo::router()).merge(crate::dev::router());

@@ -64,7 +64,7 @@ pub async fn pick_avatar(app: &App, caller: &Account, avatar_id: &str) -> Result
 /// # Errors
 /// 503 `STORAGE_UNAVAILABLE`.
 pub async fn upload_avatar(app: &App, caller: &Account, picture: &Picture) -> Result<UserView> {
-    let name = app.files.put_avatar(&picture.bytes, picture.extension).await.map_err(unavailable)?;
+    let name = app.files.put_avatar(&picture.bytes, picture.extension).await.map_err(|error| unavailable(&error))?;
     let done = set_avatar(app, caller, DEFAULT_AVATAR, Some(&name)).await;
     if done.is_err() {
         remove_file(app, &name).await;
@@ -87,7 +87,7 @@ async fn set_avatar(app: &App, caller: &Account, avatar_id: &str, file: Option<&
 
 /// The file store's trouble as an answer.
 #[must_use]
-pub fn unavailable(error: StoreError) -> Error {
+pub fn unavailable(error: &StoreError) -> Error {
     tracing::warn!(%error, "a picture cannot be kept");
     Error::Unavailable { code: Code::StorageUnavailable, detail: "The file store cannot be reached" }
 }
