@@ -1,5 +1,6 @@
 //! The command line (running.md).
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -115,9 +116,9 @@ fn fail(error: &StartError) -> ExitCode {
     ExitCode::from(2)
 }
 
-#[allow(clippy::print_stdout, reason = "what these commands are for")]
+/// What these commands are for. A reader that went away (`| head`) is no reason to panic.
 fn say(text: impl std::fmt::Display) {
-    println!("{text}");
+    writeln!(std::io::stdout(), "{text}").ok();
 }
 
 async fn run(command: Command, flags: &Flags) -> Result<ExitCode, StartError> {

@@ -100,7 +100,8 @@ mod tests {
 
     use super::*;
 
-    fn differences(answer: Value, sample: Value) -> Vec<String> {
+    fn differences(answer: impl Into<Value>, sample: impl Into<Value>) -> Vec<String> {
+        let (answer, sample) = (answer.into(), sample.into());
         let mut found = Vec::new();
         compare("", &answer, &sample, &["email"], &mut found);
         snake_case("", &answer, &mut found);

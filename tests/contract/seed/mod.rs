@@ -1,6 +1,8 @@
 //! The sample calls of the source document, replayed in its order; answers have the samples' fields and types
 //! (`tests/fixtures/seed/`).
 
+mod accounts;
+mod admin;
 mod consultation;
 
 use serde_json::Value;
