@@ -10,6 +10,7 @@ pub mod audit;
 pub mod clock;
 pub mod connect;
 pub mod database;
+pub mod demo;
 pub mod dev_inbox;
 pub mod embedded;
 pub mod error;

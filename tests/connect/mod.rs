@@ -5,5 +5,6 @@ mod auth_codes;
 mod auth_passwords;
 mod auth_tokens;
 mod avatars;
+mod demo;
 mod kit;
 mod users;

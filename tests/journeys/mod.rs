@@ -1,3 +1,4 @@
 //! Whole consultations, from the outside.
 
 mod browser;
+mod command_line;

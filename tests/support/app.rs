@@ -14,7 +14,7 @@ use consilium_storage::accounts::{Role, admins};
 use consilium_storage::audit;
 use consilium_storage::clock::Clock;
 use consilium_storage::connect::doctors::{self, NewDoctor};
-use consilium_storage::ids::UserId;
+use consilium_storage::ids::{SessionId, UserId};
 use consilium_storage::testing::{self, Scratch, TestDb};
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -161,6 +161,21 @@ impl TestApp {
     pub(crate) async fn audited(&self, action: &str, subject: UserId) -> i64 {
         let mut conn = self.app.conn().await.unwrap();
         audit::count(&mut conn, action, subject).await.unwrap()
+    }
+
+    /// How many rows some tables have.
+    pub(crate) async fn counts(&self) -> [(&'static str, i64); 5] {
+        let mut counts = ["sessions", "messages", "reviews", "health_categories", "accounts"].map(|table| (table, 0));
+        for (table, count) in &mut counts {
+            *count = testing::count_rows(&self.database, table).await;
+        }
+        counts
+    }
+
+    /// The newest session of a patient or doctor.
+    pub(crate) async fn latest_session(&self, user: UserId) -> SessionId {
+        let mut conn = self.app.conn().await.unwrap();
+        testing::latest_session(&mut conn, user).await.unwrap()
     }
 
     /// One more login of an account.

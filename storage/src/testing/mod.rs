@@ -151,6 +151,60 @@ impl Workshop {
     }
 }
 
+/// A doctor with little more than a name, for tests and benches below the server.
+///
+/// # Panics
+/// When the row cannot be written.
+pub async fn insert_doctor(
+    conn: &mut sqlx::PgConnection,
+    id: crate::ids::UserId,
+    name: &str,
+    at: chrono::DateTime<chrono::Utc>,
+) {
+    let email = format!("{name}@example.org");
+    let account = crate::accounts::NewAccount { email: Some(&email), ..Default::default() };
+    if let Err(error) = crate::accounts::insert(conn, id, crate::accounts::Role::Doctor, account, at).await {
+        panic!("no account for {name}: {error}");
+    }
+    let row = sqlx::query!(
+        "insert into doctors (id, full_name, slug, speciality_category, search_text) values ($1, $2, $2, 'General Medicine', $2)",
+        id as _,
+        name
+    );
+    if let Err(error) = row.execute(conn).await {
+        panic!("no doctor {name}: {error}");
+    }
+}
+
+/// How many rows a table has.
+///
+/// # Panics
+/// When the database cannot be asked.
+pub async fn count_rows(database: &TestDb, table: &str) -> i64 {
+    let counted = async {
+        let mut connection = PgConnection::connect_with(&database.options).await?;
+        sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {table}"))).fetch_one(&mut connection).await
+    };
+    match counted.await {
+        Ok(count) => count,
+        Err::<i64, sqlx::Error>(error) => panic!("no count of {table}: {error}"),
+    }
+}
+
+/// The newest session of a patient or doctor.
+///
+/// # Errors
+/// When there is none or the database cannot be asked.
+pub async fn latest_session(conn: &mut PgConnection, user: crate::ids::UserId) -> crate::Result<crate::ids::SessionId> {
+    let id = sqlx::query_scalar(
+        "select id from sessions where patient_id = $1 or doctor_id = $1 order by created_at desc limit 1",
+    )
+    .bind(user)
+    .fetch_one(conn)
+    .await?;
+    Ok(id)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -185,30 +239,5 @@ mod tests {
         crate::database::check(&mut connection).await.unwrap();
         sqlx::raw_sql("set role consilium_app").execute(&mut connection).await.unwrap();
         assert!(sqlx::raw_sql("create table mine (id int)").execute(&mut connection).await.is_err());
-    }
-}
-
-/// A doctor with little more than a name, for tests and benches below the server.
-///
-/// # Panics
-/// When the row cannot be written.
-pub async fn insert_doctor(
-    conn: &mut sqlx::PgConnection,
-    id: crate::ids::UserId,
-    name: &str,
-    at: chrono::DateTime<chrono::Utc>,
-) {
-    let email = format!("{name}@example.org");
-    let account = crate::accounts::NewAccount { email: Some(&email), ..Default::default() };
-    if let Err(error) = crate::accounts::insert(conn, id, crate::accounts::Role::Doctor, account, at).await {
-        panic!("no account for {name}: {error}");
-    }
-    let row = sqlx::query!(
-        "insert into doctors (id, full_name, slug, speciality_category, search_text) values ($1, $2, $2, 'General Medicine', $2)",
-        id as _,
-        name
-    );
-    if let Err(error) = row.execute(conn).await {
-        panic!("no doctor {name}: {error}");
     }
 }
