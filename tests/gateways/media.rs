@@ -353,6 +353,7 @@ async fn after_an_outage_the_loop_puts_the_room_right_and_it_ends_when_told() {
     let shutdown = CancellationToken::new();
     let live = Consultations(vec![(ROOM.to_owned(), false)]);
     let every = Duration::from_millis(10);
+    #[allow(clippy::disallowed_methods, reason = "the test itself waits for the job's end")]
     let job = tokio::task::spawn(run(media.clone(), live, every, shutdown.clone()));
     peer.fail_always(None);
     let deadline = Instant::now() + Duration::from_secs(10);
