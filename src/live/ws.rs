@@ -200,7 +200,12 @@ impl Session {
             Some(Ok(Message::Text(text))) => self.command(text.as_str()).await,
             Some(Ok(Message::Binary(_))) => Err(End::Close(Close::NotJson)),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
-            Some(Ok(Message::Close(_))) | None => Err(End::Gone),
+            Some(Ok(Message::Close(_))) => {
+                // The answer to it is queued: without it the client reads an abnormal end.
+                tokio::time::timeout(CLOSE_PATIENCE, self.socket.flush()).await.ok();
+                Err(End::Gone)
+            }
+            None => Err(End::Gone),
             Some(Err(error)) if error.to_string().contains("too long") || error.to_string().contains("too big") => {
                 Err(End::Close(Close::TooBig))
             }

@@ -1,1 +1,3 @@
 //! The doors of the inbox: order, gaps, slow readers, restarts.
+
+mod leaving;

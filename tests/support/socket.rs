@@ -142,6 +142,12 @@ impl Socket {
         reference
     }
 
+    /// Says goodbye and waits for the server's: 1005 for an answer without a code, 1006 where none came.
+    pub(crate) async fn leave(&mut self) -> u16 {
+        self.line.close(None).await.unwrap();
+        self.closed().await
+    }
+
     /// Says goodbye.
     pub(crate) async fn close(mut self) {
         self.line.close(None).await.ok();
