@@ -71,6 +71,7 @@ pub struct Connection {
     id: u64,
     credential: Credential,
     kind: Kind,
+    is_doctor: bool,
     outbox: Mutex<Outbox>,
     waker: AtomicWaker,
     /// Cuts the socket of a stream whose client does not even take the close.
@@ -108,11 +109,12 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 impl Connection {
     /// A connection that is behind until [`Connection::start`] says where it begins.
     #[must_use]
-    pub fn new(credential: Credential, kind: Kind) -> Arc<Self> {
+    pub fn new(credential: Credential, kind: Kind, is_doctor: bool) -> Arc<Self> {
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             credential,
             kind,
+            is_doctor,
             outbox: Mutex::new(Outbox {
                 queue: VecDeque::new(),
                 bytes: 0,
@@ -131,6 +133,18 @@ impl Connection {
     #[must_use]
     pub const fn is_lasting(&self) -> bool {
         matches!(self.kind, Kind::Lasting)
+    }
+
+    /// Whether it counts and nobody has asked it to close.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.is_lasting() && self.lock().close.is_none()
+    }
+
+    /// Whether it is a sign of life of a doctor: the same from its first moment to its last.
+    #[must_use]
+    pub const fn is_presence(&self) -> bool {
+        self.is_doctor && self.is_lasting()
     }
 
     /// The task of the socket, for a stream that somebody else writes.
@@ -299,7 +313,7 @@ mod tests {
     use super::*;
 
     fn connection() -> Arc<Connection> {
-        Connection::new(Credential { user: UserId::new(), login: LoginId::new() }, Kind::Lasting)
+        Connection::new(Credential { user: UserId::new(), login: LoginId::new() }, Kind::Lasting, false)
     }
 
     fn step(connection: &Connection) -> Option<Step> {

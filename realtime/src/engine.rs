@@ -69,7 +69,6 @@ struct Inner {
     /// How many local users each heard slot has.
     slots: Mutex<std::collections::HashMap<u16, usize>>,
     changes: mpsc::Sender<Change>,
-    doctors: dashmap::DashSet<UserId>,
     tracker: TaskTracker,
 }
 
@@ -107,7 +106,6 @@ impl Engine {
             clock,
             slots: Mutex::default(),
             changes,
-            doctors: dashmap::DashSet::new(),
             tracker: trackers.tasks,
         }));
         let listener: Weak<dyn Listener> = Arc::downgrade(&engine.0) as Weak<dyn Listener>;
@@ -200,10 +198,7 @@ impl Engine {
     /// is read then. A doctor's lasting one counts as presence.
     #[must_use]
     pub fn enlist(&self, credential: Credential, is_doctor: bool, kind: Kind) -> Feed {
-        if is_doctor {
-            self.0.doctors.insert(credential.user);
-        }
-        let connection = Connection::new(credential, kind);
+        let connection = Connection::new(credential, kind, is_doctor);
         self.register(&connection);
         Feed::new(self.clone(), connection)
     }
@@ -251,7 +246,7 @@ impl Engine {
             {
                 session.note_message(message.id, message.sender_role);
             }
-            self.apply(event.patch.as_ref());
+            self.apply(event.patch.as_ref(), &event.places);
             self.publish(event, &frame);
         }
         metrics::counter!("consilium_events_delivered_total").increment(events.len() as u64);
@@ -347,7 +342,7 @@ impl Engine {
                 self.0.bus.hear_slot(self.0.node, slot);
             }
         }
-        if self.0.doctors.contains(&user) {
+        if connection.is_presence() {
             self.announce(self.0.presence.connected(user, self.now()));
         }
         metrics::gauge!("consilium_connections").increment(1.0);
@@ -355,8 +350,7 @@ impl Engine {
 
     pub(crate) fn unregister(&self, connection: &Arc<Connection>) {
         let user = connection.credential().user;
-        let displaced = !self.0.hub.of_user(user).iter().any(|other| other.id() == connection.id());
-        if self.0.hub.unregister(connection) && !displaced {
+        if self.0.hub.unregister(connection) {
             let slot = slot_of(user);
             let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(users) = slots.get_mut(&slot) {
@@ -367,16 +361,18 @@ impl Engine {
                 }
             }
         }
-        if self.0.doctors.contains(&user) {
+        if connection.is_presence() {
             self.announce(self.0.presence.disconnected(user, self.now()));
         }
         metrics::gauge!("consilium_connections").decrement(1.0);
     }
 
-    fn apply(&self, patch: Option<&SessionPatch>) {
+    fn apply(&self, patch: Option<&SessionPatch>, places: &[(UserId, i64)]) {
         let Some(patch) = patch else { return };
-        let doctor =
-            patch.doctor_id.or_else(|| self.0.sessions.known(patch.session_id).map(|session| session.doctor_id));
+        // An end names no doctor, and the session need not be in memory: then it is the recipient who is busy with it.
+        let busy = || places.iter().map(|(user, _)| *user).find(|user| self.0.presence.runs(*user, patch.session_id));
+        let known = || self.0.sessions.known(patch.session_id).map(|session| session.doctor_id);
+        let doctor = patch.doctor_id.or_else(known).or_else(busy);
         self.0.sessions.apply(patch);
         if let (Some(doctor), Some(status)) = (doctor, patch.status) {
             self.announce(self.0.presence.session(doctor, patch.session_id, status, self.now()));

@@ -178,6 +178,12 @@ impl Board {
         })
     }
 
+    /// Whether this doctor is in that session.
+    #[must_use]
+    pub fn runs(&self, doctor: UserId, session: SessionId) -> bool {
+        self.doctors.get(&doctor).is_some_and(|entry| entry.running.contains(&session))
+    }
+
     /// Whose lease ran out.
     pub fn sweep(&self, now: DateTime<Utc>) -> Vec<Change> {
         self.doctors

@@ -27,10 +27,12 @@ impl Hub {
     pub fn register(&self, connection: &Arc<Connection>) -> bool {
         let mut connections = self.users.entry(connection.credential().user).or_default();
         connections.push(Arc::clone(connection));
-        if connections.iter().filter(|other| other.is_lasting()).count() > CONNECTIONS_PER_USER
-            && let Some(oldest) = connections.iter().position(|other| other.is_lasting())
+        // The displaced one stays until it has ended, so that its socket is cut if it takes no goodbye.
+        let mut open = connections.iter().filter(|other| other.is_open());
+        if let Some(oldest) = open.next()
+            && open.count() >= CONNECTIONS_PER_USER
         {
-            connections.remove(oldest).close(Close::Displaced);
+            oldest.close(Close::Displaced);
         }
         connections.len() == 1
     }
@@ -155,8 +157,10 @@ impl Hub {
             let count = ids.len();
             ids.sort_unstable();
             ids.dedup();
-            if count == 0 || ids.len() != count || count > CONNECTIONS_PER_USER {
-                return Err(format!("user {} has {count} connections, {} different ones", entry.key(), ids.len()));
+            let open = entry.iter().filter(|connection| connection.is_open()).count();
+            if count == 0 || ids.len() != count || open > CONNECTIONS_PER_USER {
+                let different = ids.len();
+                return Err(format!("{} has {count} connections, {different} different, {open} open", entry.key()));
             }
             if entry.iter().any(|connection| connection.credential().user != *entry.key()) {
                 return Err(format!("a stranger's connection under user {}", entry.key()));
@@ -182,7 +186,7 @@ mod tests {
             let mut open: Vec<Arc<Connection>> = Vec::new();
             for (who, add) in steps {
                 if add {
-                    let connection = Connection::new(Credential { user: users[who], login: LoginId::new() }, Kind::Lasting);
+                    let connection = Connection::new(Credential { user: users[who], login: LoginId::new() }, Kind::Lasting, false);
                     hub.register(&connection);
                     open.push(connection);
                 } else if !open.is_empty() {
