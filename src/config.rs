@@ -173,6 +173,8 @@ pub struct Config {
     pub charging: bool,
     /// How long things live.
     pub ttl: Ttl,
+    /// How often connections are looked after.
+    pub pace: Pace,
     /// How many connections this node holds at most.
     pub max_connections: usize,
     /// How many connections to Postgres.
@@ -196,6 +198,22 @@ pub struct Ttl {
     pub session_idle: TimeDelta,
     pub inbox_retention: TimeDelta,
     pub drain: std::time::Duration,
+}
+
+/// How often connections are looked after. No settings: clients rely on the times (realtime.md §4, §5), tests cannot wait
+/// for them.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// How often a WebSocket is pinged; two pings that go unanswered end the connection.
+    pub heartbeat: std::time::Duration,
+    /// How often a stream sends a comment, with the place reached.
+    pub comment: std::time::Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { heartbeat: std::time::Duration::from_secs(25), comment: std::time::Duration::from_secs(15) }
+    }
 }
 
 /// One line that names the setting.
@@ -266,6 +284,7 @@ impl Config {
             log_json: log_json(&raw.log_format)?,
             charging,
             ttl: ttl(&raw)?,
+            pace: Pace::default(),
             max_connections: raw.max_connections.max(1) as usize,
             database_connections: raw.database_connections.clamp(2, 1000),
             raw,

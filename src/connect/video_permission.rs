@@ -4,9 +4,9 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
 use axum::extract::State;
 use consilium_realtime::engine::Origin;
+use consilium_storage::connect::Actor;
 use consilium_storage::connect::payloads;
 use consilium_storage::connect::sessions::{self, Session, room_name};
-use consilium_storage::connect::{Actor, Party};
 use consilium_storage::events::Event as Emitted;
 use consilium_storage::ids::SessionId;
 use consilium_storage::states::session::Status;
@@ -188,16 +188,5 @@ const fn action(event: Event) -> &'static str {
         Event::Off => "video.off",
         Event::On => "video.on",
         Event::Reset => "video.reset",
-    }
-}
-
-/// Which party may cause which event; the REST routes say the same by their callers' types.
-#[must_use]
-pub const fn allowed_to(party: Party, event: Event) -> bool {
-    match event {
-        Event::Allow => matches!(party, Party::Doctor),
-        Event::Accept | Event::Decline | Event::Off | Event::On => matches!(party, Party::Client),
-        Event::Revoke => true,
-        Event::Reset => false,
     }
 }

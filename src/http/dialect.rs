@@ -75,6 +75,10 @@ impl Family {
             Error::TooMany { retry_after, .. } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from((*retry_after).max(1)));
             }
+            // Postgres comes back within seconds; a server that drains has others beside it or a successor (DESIGN §9).
+            Error::Unavailable { .. } => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
             _ => {}
         }
         response

@@ -145,7 +145,7 @@ fn control() -> [(&'static str, &'static str, Value); 6] {
     ]
 }
 
-/// What clients send.
+/// What clients send, under names of their own: `typing` is an event too.
 fn sent(generator: &mut SchemaGenerator) -> Map<String, Value> {
     let mut messages = Map::new();
     for (name, fields) in commands::catalogue(generator) {
@@ -153,10 +153,11 @@ fn sent(generator: &mut SchemaGenerator) -> Map<String, Value> {
             {"type": "object", "required": ["type", "ref"], "properties": {"type": {"const": name}, "ref": true}},
             fields,
         ]});
-        messages.insert(name.to_owned(), message(name, "Command; answered by one ack or error with its ref", &payload));
+        let summary = "Command; answered by one ack or error with its ref";
+        messages.insert(format!("command.{name}"), message(name, summary, &payload));
     }
     let payload = json!({"type": "object", "properties": {"type": {"const": "ping"}, "ref": true}});
-    messages.insert("ping".to_owned(), message("ping", "Answered by an ack", &payload));
+    messages.insert("command.ping".to_owned(), message("ping", "Answered by an ack", &payload));
     messages
 }
 

@@ -263,9 +263,12 @@ async fn act_on_video(
     frame: Value,
     origin: Option<Origin>,
 ) -> Result<()> {
-    caller::require::<Participant>(account)?;
-    if !account.party().is_some_and(|party| video_permission::allowed_to(party, event)) {
-        return Err(Error::Forbidden { code: Code::WrongRole, detail: "This command does not serve your role" });
+    match event {
+        video::Event::Allow => caller::require::<Doctor>(account)?,
+        video::Event::Accept | video::Event::Decline | video::Event::Off | video::Event::On => {
+            caller::require::<Client>(account)?;
+        }
+        video::Event::Revoke | video::Event::Reset => caller::require::<Participant>(account)?,
     }
     let OfSession { session_id } = read(app, frame)?;
     video_permission::act(app, account, session_id, event, origin).await.map(drop)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
+use consilium_realtime::close::Close;
 use consilium_realtime::connection::{Credential, Item, Kind};
 use consilium_realtime::cursor::Cursor;
 use consilium_realtime::inbox::{Output, frame, opening};
@@ -72,7 +73,7 @@ pub(super) async fn poll(
         return Ok(Answer(Polled { events: Vec::new(), cursor, resync: true, has_more: false }));
     }
     if begin.replay == 0 && wait > 0 {
-        wait_for_news(&app, *caller, begin.cursor, first.head, Duration::from_secs(wait)).await;
+        wait_for_news(&app, *caller, begin.cursor, first.head, Duration::from_secs(wait)).await?;
     }
     Ok(Answer(collect(&app, &caller, begin.cursor, limit).await?))
 }
@@ -104,8 +105,8 @@ async fn collect(app: &App, account: &Account, begin: i64, limit: usize) -> Resu
     }
 }
 
-/// Returns when something came after the place, the time is up, or the credential ended.
-async fn wait_for_news(app: &App, account: Account, place: i64, head: i64, wait: Duration) {
+/// Returns when something came after the place or the time is up; refuses when the credential ended meanwhile.
+async fn wait_for_news(app: &App, account: Account, place: i64, head: i64, wait: Duration) -> Result<()> {
     let credential = Credential { user: account.id, login: account.login };
     let feed = app.engine.enlist(credential, false, Kind::Passing);
     feed.connection().start(place, head);
@@ -115,14 +116,17 @@ async fn wait_for_news(app: &App, account: Account, place: i64, head: i64, wait:
         loop {
             match feed.next().await {
                 Output::Items(items) if items.iter().all(|item| !is_durable(item)) => {}
-                _ => return,
+                Output::Close(Close::Unauthenticated) => {
+                    return Err(Error::unauthenticated("Could not validate credentials"));
+                }
+                _ => return Ok(()),
             }
         }
     };
     tokio::select! {
-        () = news => {}
-        () = tokio::time::sleep(wait) => {}
-        () = app.shutdown.cancelled() => {}
+        ended = news => ended,
+        () = tokio::time::sleep(wait) => Ok(()),
+        () = app.shutdown.cancelled() => Ok(()),
     }
 }
 

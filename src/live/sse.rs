@@ -25,15 +25,12 @@ use tokio::time::Instant;
 
 use super::door::Visitor;
 use super::poll::unavailable;
-use super::ws::HEARTBEAT;
 use crate::accounts::caller::{Account, Doctor, require};
 use crate::app::App;
 use crate::connect::sessions::ops::request_items;
 use crate::error::{Error, Result};
 use crate::serve::Socket;
 
-/// How often a comment is sent, with the place reached.
-const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// How long before its expiry the client hears of its token.
 const EXPIRY_WARNING: Duration = Duration::from_secs(60);
 
@@ -119,7 +116,7 @@ struct Stream {
 
 impl Stream {
     fn new(app: App, account: Account, feed: Feed, view: View) -> Self {
-        let next_comment = Instant::now() + COMMENT_EVERY;
+        let next_comment = Instant::now() + app.config.pace.comment;
         Self { app, account, feed, view, buffer: String::new(), next_comment, warned: false, ended: false }
     }
 
@@ -137,7 +134,7 @@ impl Stream {
             "role": self.account.role,
             "resumed": opening.resumed,
             "replay": opening.replay,
-            "heartbeat_seconds": HEARTBEAT.as_secs().min(COMMENT_EVERY.as_secs()),
+            "heartbeat_seconds": self.app.config.pace.comment.as_secs(),
         });
         self.push_block(Some(opening.cursor), Some("connected"), &connected.to_string());
         if opening.resync {
@@ -256,7 +253,7 @@ impl Stream {
             self.push_block(None, Some("token.expiring"), &data.to_string());
         }
         if Instant::now() >= self.next_comment {
-            self.next_comment = Instant::now() + COMMENT_EVERY;
+            self.next_comment = Instant::now() + self.app.config.pace.comment;
             self.buffer.push_str(": keep-alive\n");
             let reached = self.feed.connection().position();
             self.push_block(reached, None, "");

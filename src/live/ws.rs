@@ -35,8 +35,6 @@ const FRAME: usize = 64 * 1024;
 const READ_BUFFER: usize = 1024;
 /// How much may wait in the socket's own buffer beyond what the kernel takes.
 const WRITE_LIMIT: usize = 512 * 1024;
-/// How often a ping is sent; two that go unanswered end the connection.
-pub(super) const HEARTBEAT: Duration = Duration::from_secs(25);
 /// How long before its expiry a token is asked to be renewed.
 const EXPIRY_WARNING: Duration = Duration::from_secs(60);
 /// How long a close may take to be written.
@@ -95,7 +93,7 @@ struct Session {
 
 async fn run(app: App, account: Account, feed: Feed, opening: Opening, socket: WebSocket) {
     let context = Context::new(feed.connection());
-    let next_ping = Instant::now() + HEARTBEAT;
+    let next_ping = Instant::now() + app.config.pace.heartbeat;
     let bucket = Bucket::new();
     let mut session =
         Session { app, account, feed, socket, context, bucket, running: None, unanswered: 0, next_ping, warned: false };
@@ -132,7 +130,7 @@ impl Session {
             "cursor": engine.cursor(opening.cursor),
             "resumed": opening.resumed,
             "replay": opening.replay,
-            "heartbeat_seconds": HEARTBEAT.as_secs(),
+            "heartbeat_seconds": self.heartbeat().as_secs(),
         });
         let mut texts = vec![connected.to_string()];
         if opening.resync {
@@ -177,8 +175,14 @@ impl Session {
         self.write(texts).await
     }
 
-    /// Writes frames and flushes once; gives up when the connection is to be closed meanwhile.
+    fn heartbeat(&self) -> Duration {
+        self.app.config.pace.heartbeat
+    }
+
+    /// Writes frames and flushes once; gives up when the connection is to be closed meanwhile, or when the client takes
+    /// nothing for as long as two heartbeats.
     async fn write(&mut self, texts: Vec<String>) -> Result<(), End> {
+        let patience = self.heartbeat() * 2;
         let socket = &mut self.socket;
         let connection = self.feed.connection();
         let write = async {
@@ -191,6 +195,7 @@ impl Session {
             biased;
             written = write => Ok(written?),
             reason = std::future::poll_fn(|cx| connection.poll_closed(cx)) => Err(End::Close(reason)),
+            () = tokio::time::sleep(patience) => Err(End::Close(Close::HeartbeatMissed)),
         }
     }
 
@@ -289,8 +294,8 @@ impl Session {
             return Err(End::Close(Close::HeartbeatMissed));
         }
         self.unanswered += 1;
-        self.next_ping = Instant::now() + HEARTBEAT;
-        let ping = tokio::time::timeout(HEARTBEAT, self.socket.send(Message::Ping(Default::default()))).await;
+        self.next_ping = Instant::now() + self.heartbeat();
+        let ping = tokio::time::timeout(self.heartbeat(), self.socket.send(Message::Ping(Default::default()))).await;
         ping.map_err(|_| End::Close(Close::HeartbeatMissed))?.map_err(End::from)
     }
 
@@ -358,7 +363,7 @@ enum Taken {
 
 const RATE: f32 = 20.0;
 const BURST: f32 = 40.0;
-/// So many refusals in a row are abuse.
+/// So many refusals more than commands served are abuse: more than twice the rate for a while.
 const ABUSE: u16 = 100;
 
 impl Bucket {
@@ -372,7 +377,7 @@ impl Bucket {
         self.filled = now;
         if self.tokens >= 1.0 {
             self.tokens -= 1.0;
-            self.refused = 0;
+            self.refused = self.refused.saturating_sub(1);
             return Taken::Yes;
         }
         self.refused += 1;
