@@ -30,6 +30,8 @@ pub(crate) struct Socket {
     /// Frames that came while an acknowledgement was waited for.
     early: VecDeque<Value>,
     refs: u64,
+    /// How many pings came: heartbeats.
+    pub(crate) pings: usize,
 }
 
 impl Socket {
@@ -42,7 +44,7 @@ impl Socket {
         match timeout(DEADLINE, tokio_tungstenite::connect_async(request)).await.expect("no handshake in time") {
             Ok((line, response)) => {
                 assert_eq!(response.headers()["sec-websocket-protocol"], "consilium.v1");
-                Ok(Self { line, early: VecDeque::new(), refs: 0 })
+                Ok(Self { line, early: VecDeque::new(), refs: 0, pings: 0 })
             }
             Err(Error::Http(response)) => {
                 let body = response.body().as_deref().unwrap_or_default();
@@ -69,6 +71,7 @@ impl Socket {
                         .map_or((1005, String::new()), |CloseFrame { code, reason }| (code.into(), reason.to_string()));
                     return Incoming::Closed(code, reason);
                 }
+                Some(Ok(Message::Ping(_))) => self.pings += 1,
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return Incoming::Closed(1006, String::new()),
             }
@@ -115,6 +118,11 @@ impl Socket {
     /// Sends a text that may be no JSON.
     pub(crate) async fn send_text(&mut self, text: String) {
         self.line.send(Message::text(text)).await.unwrap();
+    }
+
+    /// Sends a binary frame.
+    pub(crate) async fn send_binary(&mut self, bytes: Vec<u8>) {
+        self.line.send(Message::binary(bytes)).await.unwrap();
     }
 
     /// Sends a command and waits for its `ack` or `error`; what comes before is kept for [`Socket::next`].
