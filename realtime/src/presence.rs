@@ -132,6 +132,16 @@ impl Board {
         self.doctors.get(&doctor).map_or(Shown::Offline, |entry| shown(entry.signs(), now, self.leases))
     }
 
+    /// Everybody who is not offline right now, for lists that sort by presence.
+    #[must_use]
+    pub fn present(&self, now: DateTime<Utc>) -> Vec<(UserId, Shown)> {
+        self.doctors
+            .iter()
+            .map(|entry| (*entry.key(), shown(entry.signs(), now, self.leases)))
+            .filter(|(_, present)| *present != Shown::Offline)
+            .collect()
+    }
+
     /// The doctor's own switch as this node knows it.
     #[must_use]
     pub fn switched_on(&self, doctor: UserId) -> bool {
@@ -280,10 +290,12 @@ mod tests {
         assert_eq!(board.connected(doctor, at(1)), None);
         assert_eq!(board.disconnected(doctor, at(2)), None);
         assert_eq!(board.sweep(at(60)), vec![]);
+        assert_eq!(board.present(at(60)), [(doctor, Shown::Online)]);
         assert_eq!(board.connected(doctor, at(61)), None);
         assert_eq!(board.disconnected(doctor, at(62)), None);
         assert_eq!(board.sweep(at(152)), vec![Change { doctor, before: Shown::Online, now: Shown::Offline }]);
         assert_eq!(board.sweep(at(153)), vec![], "announced once");
+        assert_eq!(board.present(at(153)), []);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 pub mod admin;
 pub mod auth;
 pub mod calls;
+pub mod categories;
 pub mod display;
+pub mod doctors;
 pub mod media_webhook;
 pub mod messages;
 pub mod presence;
@@ -21,6 +23,8 @@ pub fn router() -> ApiRouter<App> {
         .merge(auth::router())
         .merge(users::router())
         .merge(admin::router())
+        .merge(doctors::router())
+        .merge(categories::router())
         .merge(sessions::router())
         .merge(messages::router())
         .merge(video_permission::router())

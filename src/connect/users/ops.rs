@@ -93,7 +93,7 @@ pub fn unavailable(error: &StoreError) -> Error {
 }
 
 /// A picture that stays behind harms nobody: its name is known to nobody any more.
-async fn remove_file(app: &App, name: &str) {
+pub async fn remove_file(app: &App, name: &str) {
     if let Err(error) = app.files.remove_avatar(name).await {
         tracing::warn!(%error, "a picture was not removed");
     }

@@ -67,8 +67,7 @@ pub fn slug_base(full_name: &str, speciality: &str) -> String {
 /// Makes a doctor with an account and an inbox; the slug is the first free one.
 ///
 /// # Errors
-/// Conflict `accounts_email_key`, `accounts_phone_key` or `doctors_registration_number_key` when one is taken;
-/// `doctors_slug_key` when two doctors of one name are made at once.
+/// Conflict `accounts_email_key`, `accounts_phone_key` or `doctors_registration_number_key` when one is taken.
 pub async fn insert(conn: &mut PgConnection, id: UserId, new: &NewDoctor, at: DateTime<Utc>) -> Result<()> {
     let account = NewAccount {
         email: Some(&new.email),
@@ -105,8 +104,9 @@ pub async fn insert(conn: &mut PgConnection, id: UserId, new: &NewDoctor, at: Da
     Ok(())
 }
 
-/// `base`, or `base-2`, `base-3` …: the first that no doctor has.
+/// `base`, or `base-2`, `base-3` …: the first that no doctor has. Two doctors made at once wait for each other here.
 async fn free_slug(conn: &mut PgConnection, base: &str) -> Result<String> {
+    sqlx::query!("select pg_advisory_xact_lock(4711, 2)").execute(&mut *conn).await?;
     let taken = sqlx::query_scalar!("select slug from doctors where slug = $1 or starts_with(slug, $1 || '-')", base)
         .fetch_all(conn)
         .await?;

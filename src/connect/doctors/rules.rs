@@ -1,0 +1,134 @@
+//! Pure rules of the doctors' endpoints.
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono_tz::Tz;
+
+use crate::error::{Error, Issue, Result};
+
+/// What a doctor may call their speciality (connect-v2 32). An admin may name others.
+pub const SPECIALITIES: [&str; 26] = [
+    "General Medicine",
+    "Ayurveda",
+    "Cardiology",
+    "Dentistry",
+    "Dermatology",
+    "Diabetology",
+    "Endocrinology",
+    "ENT",
+    "Gastroenterology",
+    "General Surgery",
+    "Gynecology",
+    "Homeopathy",
+    "Nephrology",
+    "Neurology",
+    "Nutrition",
+    "Oncology",
+    "Ophthalmology",
+    "Orthopedics",
+    "Pediatrics",
+    "Physiotherapy",
+    "Psychiatry",
+    "Psychology",
+    "Pulmonology",
+    "Rheumatology",
+    "Sexology",
+    "Urology",
+];
+
+/// What a doctor may say to speak (connect-v2 32): English and the languages of the eighth schedule.
+pub const LANGUAGES: [&str; 23] = [
+    "English",
+    "Assamese",
+    "Bengali",
+    "Bodo",
+    "Dogri",
+    "Gujarati",
+    "Hindi",
+    "Kannada",
+    "Kashmiri",
+    "Konkani",
+    "Maithili",
+    "Malayalam",
+    "Manipuri",
+    "Marathi",
+    "Nepali",
+    "Odia",
+    "Punjabi",
+    "Sanskrit",
+    "Santali",
+    "Sindhi",
+    "Tamil",
+    "Telugu",
+    "Urdu",
+];
+
+/// What is looked for: the title that nearly every doctor's name begins with is left out, unless it is all there is.
+#[must_use]
+pub fn search_words(text: &str) -> String {
+    let text = text.to_lowercase();
+    let telling: Vec<&str> = text.split_whitespace().filter(|word| !matches!(*word, "dr" | "dr.")).collect();
+    if telling.is_empty() { text } else { telling.join(" ") }
+}
+
+/// The zone of the query's `timezone`; UTC where none was sent.
+///
+/// # Errors
+/// 422 for a name that is not in the IANA list.
+pub fn zone(name: Option<&str>) -> Result<Tz> {
+    name.map_or(Ok(Tz::UTC), str::parse)
+        .map_err(|_| Error::invalid(Issue::query("timezone", "value_error", "Input should be an IANA time zone")))
+}
+
+/// Where the day of `now` begins and ends in this zone.
+#[must_use]
+pub fn day_borders(now: DateTime<Utc>, zone: Tz) -> (DateTime<Utc>, DateTime<Utc>) {
+    let today = now.with_timezone(&zone).date_naive();
+    let tomorrow = today.checked_add_days(Days::new(1)).unwrap_or(today);
+    (start_of(today, zone), start_of(tomorrow, zone))
+}
+
+/// The first moment of a day; where the clocks skip midnight, the day begins later.
+fn start_of(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+    let midnight = day.and_time(NaiveTime::MIN);
+    (0..=8)
+        .find_map(|quarters| zone.from_local_datetime(&(midnight + TimeDelta::minutes(15 * quarters))).earliest())
+        .map_or_else(|| midnight.and_utc(), |first| first.to_utc())
+}
+
+/// Where a calendar day begins in UTC.
+#[must_use]
+pub fn utc_midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(NaiveTime::MIN).and_utc()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_day_begins_where_its_zone_says() {
+        let now = at("2026-02-11T19:30:00Z");
+        let utc = (at("2026-02-11T00:00:00Z"), at("2026-02-12T00:00:00Z"));
+        assert_eq!(day_borders(now, zone(None).unwrap()), utc);
+        let india = (at("2026-02-11T18:30:00Z"), at("2026-02-12T18:30:00Z"));
+        assert_eq!(day_borders(now, zone(Some("Asia/Kolkata")).unwrap()), india);
+        // The clocks of Beirut skip from midnight to one.
+        let beirut = zone(Some("Asia/Beirut")).unwrap();
+        let short = (at("2026-03-28T22:00:00Z"), at("2026-03-29T21:00:00Z"));
+        assert_eq!(day_borders(at("2026-03-29T12:00:00Z"), beirut), short);
+        assert!(zone(Some("Mars/Olympus")).is_err());
+        assert!(zone(Some("")).is_err());
+    }
+
+    #[test]
+    fn titles_are_not_looked_for() {
+        assert_eq!(search_words("Dr. Ankit  Shah"), "ankit shah");
+        assert_eq!(search_words("dr"), "dr");
+        assert_eq!(search_words("Urology"), "urology");
+    }
+}
