@@ -1,6 +1,6 @@
 //! What batching is worth: acknowledged messages a second of the writer, against the same rows written one message per
 //! transaction, with the same clients and the same database, in turns in one run. `cargo bench -p consilium-realtime`.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program that measures")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a program that measures")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

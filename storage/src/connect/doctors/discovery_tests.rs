@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::*;
@@ -112,9 +112,11 @@ async fn lists_filter_and_sort() {
         sqlx::raw_sql(AssertSqlSafe(rated(sum) + name)).execute(&mut *conn).await.unwrap();
     }
     let patient = UserId::new();
-    patients::insert(&mut conn, patient, "+911234567890", None, "av_01", Utc::now()).await.unwrap();
-    favourites::insert(&mut conn, patient, chand, Utc::now()).await.unwrap();
-    favourites::insert(&mut conn, patient, gone, Utc::now()).await.unwrap();
+    patients::insert(&mut conn, patient, "+911234567890", None, "av_01", crate::clock::Clock::system().now())
+        .await
+        .unwrap();
+    favourites::insert(&mut conn, patient, chand, crate::clock::Clock::system().now()).await.unwrap();
+    favourites::insert(&mut conn, patient, gone, crate::clock::Clock::system().now()).await.unwrap();
     assert_eq!(names(favourites::list(&mut conn, patient, 0, 10).await.unwrap()), ["Chand"]);
     drop(conn);
 
