@@ -74,9 +74,9 @@ fn is_id(sample: &str) -> bool {
         || (sample.ends_with("-...") && head.len() == 8 && head.chars().all(|letter| letter.is_ascii_hexdigit()))
 }
 
-/// A status: `NOT_ALLOWED`.
+/// A status: `ENDED`, `NOT_ALLOWED`; a degree is shorter.
 fn is_word(text: &str) -> bool {
-    text.len() > 3 && text.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_')
+    text.len() > 4 && text.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_')
 }
 
 fn snake_case(at: &str, answer: &Value, differences: &mut Vec<String>) {

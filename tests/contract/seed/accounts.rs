@@ -55,6 +55,7 @@ async fn the_samples_of_the_profile() {
     let samples = Samples::of("users");
     let patient = signed_in(&app).await;
 
+    patient.get("categories/health").await.refused(409, "PROFILE_INCOMPLETE");
     let half = patient.patch("users/me", samples.request("update")).await.expect(200);
     samples.fits("update", &half, &["height_cm", "weight_kg", "bmi"]);
     assert!(half["bmi"].is_null());
@@ -67,4 +68,5 @@ async fn the_samples_of_the_profile() {
     }
     assert!((whole["profile_completion"].as_f64().unwrap() - 0.85).abs() < 1e-9);
     assert_eq!(patient.get("users/me").await.expect(200), whole);
+    assert!(patient.get("categories/health").await.expect(200).is_array());
 }

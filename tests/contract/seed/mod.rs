@@ -4,6 +4,7 @@
 mod accounts;
 mod admin;
 mod consultation;
+mod doctors;
 
 use serde_json::Value;
 
