@@ -3,11 +3,14 @@
 mod asyncapi;
 mod commands;
 mod expiry;
+mod faults;
 mod kit;
 mod leaving;
 mod limits;
+mod node;
 mod order;
 mod poll;
 mod presence;
+mod process;
 mod sse;
 mod ws;
