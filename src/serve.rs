@@ -66,10 +66,7 @@ impl Database {
     /// One line that says what is wrong or missing.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
         let (owner, cluster) = match &config.database_url {
-            Some(url) => {
-                let options = Options::from_str(url.expose_secret());
-                (options.map_err(|_| StartError("CONSILIUM_DATABASE_URL: is not a postgres:// address".into()))?, None)
-            }
+            Some(url) => (operators_database(url.expose_secret()).await?, None),
             None => {
                 let dir = embedded::default_data_dir(&config.data_dir).await;
                 let dir = dir.map_err(|error| StartError::because("data dir", error))?;
@@ -91,6 +88,17 @@ impl Database {
             cluster.stop().await;
         }
     }
+}
+
+/// The operator's database, once it answers.
+async fn operators_database(url: &str) -> Result<Options, StartError> {
+    // The driver takes any scheme.
+    let known = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let options = Options::from_str(url).ok().filter(|_| known);
+    let options = options.ok_or_else(|| StartError("CONSILIUM_DATABASE_URL: is not a postgres:// address".into()))?;
+    let answer = storage::database::connect_once(&options).await;
+    answer.map_err(|error| StartError::because("CONSILIUM_DATABASE_URL", error))?;
+    Ok(options)
 }
 
 /// A role that may not create extensions or roles needs a DBA once (settled 29).

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -128,14 +127,14 @@ pub(crate) async fn signal(name: &str, pid: u32) {
 }
 
 fn spawn(data: &Scratch, address: &str, log_filter: &str) -> Child {
-    let path: PathBuf = data.path().join("server.log");
-    let log = File::options().create(true).append(true).open(path).unwrap();
+    let open = |name| File::options().create(true).append(true).open(data.path().join(name)).unwrap();
     consilium()
         .args(["serve", "--demo", "--listen", address, "--data-dir"])
         .arg(data.path())
         .env("CONSILIUM_LOG", log_filter)
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
+        // What it says to whoever started it names the demo accounts, and is no log.
+        .stdout(open("server.out"))
+        .stderr(open("server.log"))
         .spawn()
         .unwrap()
 }

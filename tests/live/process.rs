@@ -40,6 +40,9 @@ async fn a_drain_says_goodbye_and_ends_in_time() {
     assert_eq!(node.postgres(), None, "its Postgres {postgres} ended with it");
 }
 
+/// Arguments, variables, and the setting that is to be named.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
 /// Exit code and standard error.
 async fn refused(arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
     let data = Scratch::new("refused").unwrap();
@@ -57,7 +60,7 @@ async fn a_wrong_setting_is_named_in_one_line() {
     let livekit = ("CONSILIUM_LIVEKIT_API_SECRET", "fedcba9876543210fedcba9876543210");
     let sms = ("CONSILIUM_SMS_URL", "https://sms.example/send");
     let production: &[&str] = &["serve", "--production"];
-    let cases: &[(&[&str], &[(&str, &str)], &str)] = &[
+    let cases: &[Case] = &[
         (&["serve"], &[("CONSILIUM_LISTEN", "nowhere")], "CONSILIUM_LISTEN"),
         (&["serve", "--listen", "nowhere"], &[], "CONSILIUM_LISTEN"),
         (&["serve"], &[("CONSILIUM_ACCESS_TOKEN_TTL", "0")], "CONSILIUM_ACCESS_TOKEN_TTL"),
@@ -66,6 +69,7 @@ async fn a_wrong_setting_is_named_in_one_line() {
         (&["serve"], &[("CONSILIUM_LOG_FORMAT", "xml")], "CONSILIUM_LOG_FORMAT"),
         (&["serve"], &[("CONSILIUM_TRUSTED_PROXIES", "proxy")], "CONSILIUM_TRUSTED_PROXIES"),
         (&["serve"], &[("CONSILIUM_DATABASE_URL", "mysql://here")], "CONSILIUM_DATABASE_URL"),
+        (&["serve", "--database-url", "postgres://127.0.0.1:9/none"], &[], "CONSILIUM_DATABASE_URL"),
         (&["serve", "--config", "/nowhere.toml"], &[], "--config"),
         // Production takes no development secret and no demo data.
         (production, &[], "CONSILIUM_SIGNING_KEYS"),
