@@ -1,14 +1,13 @@
 //! Starting, serving and draining (running.md, DESIGN §9).
 
+mod accept;
+mod lean;
+
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::Uri;
 use consilium_realtime::bus::memory::MemoryBus;
 use consilium_realtime::engine::Trackers;
 use consilium_realtime::presence::Leases;
@@ -18,16 +17,14 @@ use consilium_storage::clock::Clock;
 use consilium_storage::database::Options;
 use consilium_storage::database::Pool;
 use consilium_storage::embedded::{self, Cluster};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::Service;
+
+use accept::accept;
+pub use accept::{Peer, Socket};
 
 use crate::accounts::tokens::Tokens;
 use crate::app::{App, Parts};
@@ -36,9 +33,6 @@ use crate::gateways::codes::Codes;
 use crate::gateways::files::Files;
 use crate::gateways::media::Media;
 use crate::http::{layers, openapi, schemas::Schemas};
-
-/// The read buffer of a connection; it also bounds a request's head.
-const BUFFER: usize = 8 * 1024;
 
 /// Why the server does not start: one line, for a person.
 #[derive(Debug, thiserror::Error)]
@@ -251,108 +245,14 @@ impl Server {
         }
         drop(listener);
         stop.cancel();
+        let limit = tokio::time::Instant::now() + app.config.ttl.drain / 2;
         for tracker in [&connections, &app.sockets, &app.tracker] {
             tracker.close();
-            if tokio::time::timeout(app.config.ttl.drain / 2, tracker.wait()).await.is_err() {
+            if tokio::time::timeout_at(limit, tracker.wait()).await.is_err() {
                 tracing::warn!(left = tracker.len(), "drained with work left");
             }
         }
         background.close();
         app.pool.close().await;
-    }
-}
-
-/// Takes connections until it is dropped.
-async fn accept(
-    app: &App,
-    listener: &TcpListener,
-    router: &Router,
-    connections: &TaskTracker,
-    stop: &CancellationToken,
-) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                if connections.len() + app.sockets.len() >= app.config.max_connections {
-                    metrics::counter!("consilium_connections_refused_total").increment(1);
-                    continue;
-                }
-                let socket = Socket::default();
-                let task = connections.spawn(serve_connection(
-                    stream,
-                    Peer(peer),
-                    socket.clone(),
-                    router.clone(),
-                    stop.clone(),
-                ));
-                drop(socket.0.set(task.abort_handle()));
-            }
-            Err(error) => {
-                // Out of file descriptors, mostly: waiting is all that helps.
-                tracing::warn!(%error, "cannot take a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-/// The address at the other end of the socket.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
-
-/// The task of a socket, for a stream whose client takes nothing any more.
-#[derive(Debug, Clone, Default)]
-pub struct Socket(Arc<OnceLock<AbortHandle>>);
-
-impl Socket {
-    /// The task, once it runs.
-    #[must_use]
-    pub fn task(&self) -> Option<AbortHandle> {
-        self.0.get().cloned()
-    }
-}
-
-async fn serve_connection(stream: TcpStream, peer: Peer, socket: Socket, router: Router, stop: CancellationToken) {
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request: Request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
-        request.extensions_mut().insert(socket.clone());
-        trim_slash(&mut request);
-        router.clone().call(request)
-    });
-    let mut connection = std::pin::pin!(
-        hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(Duration::from_secs(30))
-            .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades()
-    );
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
-    }
-}
-
-/// Collections answer with and without a slash at the end, without redirecting (connect-v2 §1).
-fn trim_slash(request: &mut Request) {
-    let uri = request.uri();
-    let path = uri.path();
-    if !path.starts_with("/api/") || !path.ends_with('/') {
-        return;
-    }
-    let trimmed = path.trim_end_matches('/');
-    let target = uri.query().map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
-    if let Ok(target) = Uri::try_from(target) {
-        *request.uri_mut() = target;
     }
 }
