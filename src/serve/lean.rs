@@ -67,7 +67,7 @@ fn stream_request(head: &[u8]) -> Option<Request> {
     }
     let target = parsed.path?;
     let path = target.split('?').next()?.trim_end_matches('/');
-    if parsed.version != Some(1) || !STREAMS.contains(&path) {
+    if parsed.method != Some("GET") || parsed.version != Some(1) || !STREAMS.contains(&path) {
         return None;
     }
     let mut request = Request::builder().uri(target);
