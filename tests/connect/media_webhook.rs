@@ -1,0 +1,216 @@
+//! 47, and what transitions do in the running room: against a peer that checks what LiveKit would check.
+
+use axum::http::Method;
+use livekit_protocol::{ParticipantPermission, TrackSource};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::client::{Answer, send};
+use crate::support::meeting::{Meeting, accept, events_of, inbox, of, text, until};
+use crate::support::twirp::{API_KEY, API_SECRET, TwirpPeer, sign_webhook};
+
+const PATH: &str = "connect/livekit/webhook";
+
+async fn start() -> (Meeting, TwirpPeer) {
+    let peer = TwirpPeer::start().await;
+    let url = peer.url();
+    let m = Meeting::start_with(|config| {
+        config.livekit_url = url;
+        config.livekit_api_key = API_KEY.to_owned();
+        config.livekit_api_secret = API_SECRET.into();
+    })
+    .await;
+    (m, peer)
+}
+
+/// A running consultation with both in the room; its id, room and the patient's identity.
+async fn in_the_room(m: &Meeting, peer: &TwirpPeer) -> (String, String, String) {
+    let id = m.requested().await;
+    let doctor = accept(&m.doctor, &id).await;
+    peer.join(text(&doctor["livekit"]["token"])).unwrap();
+    let patient = m.patient.get(&of(&id, "token")).await.expect(200);
+    let identity = peer.join(text(&patient["livekit"]["token"])).unwrap();
+    let room = format!("cn-{id}");
+    (id, room, identity)
+}
+
+fn event(kind: &str, room: &str, identity: &str) -> Value {
+    json!({"id": format!("EV_{}", Uuid::new_v4()), "event": kind, "createdAt": "1",
+           "room": {"name": room}, "participant": {"identity": identity}})
+}
+
+async fn deliver(m: &Meeting, event: &Value) -> Answer {
+    let body = event.to_string();
+    let authorization = sign_webhook(body.as_bytes());
+    post(m, &authorization, body).await
+}
+
+async fn post(m: &Meeting, authorization: &str, body: String) -> Answer {
+    let request = m.app.nobody().request(Method::POST, PATH).header("content-type", "application/webhook+json");
+    send(request.header("authorization", authorization).body(body)).await
+}
+
+#[tokio::test]
+async fn consent_moves_the_camera_in_the_room() {
+    let (m, peer) = start().await;
+    let (id, room, patient) = in_the_room(&m, &peer).await;
+    let camera = || peer.camera_allowed(&room, &patient);
+    let act = async |who: &crate::support::client::Client, word: &str| {
+        who.act(&of(&id, &format!("video-permission/{word}"))).await.expect(200);
+    };
+    assert_eq!(camera(), Some(false));
+    assert!(!peer.publish(&room, &patient, TrackSource::Camera));
+    act(&m.doctor, "allow").await;
+    act(&m.patient, "accept").await;
+    until("the camera is allowed", || camera() == Some(true)).await;
+    assert!(peer.publish(&room, &patient, TrackSource::Camera));
+    let granted = peer.requests().into_iter().rev().find(|request| request.method == "UpdateParticipant").unwrap();
+    assert_eq!((granted.room.as_str(), granted.identity.as_str()), (room.as_str(), patient.as_str()));
+    assert!(granted.permission.unwrap().can_publish_sources.contains(&TrackSource::Camera.into()));
+    // Off and on are the patient's own: the right stays.
+    act(&m.patient, "off").await;
+    assert_eq!(camera(), Some(true));
+    act(&m.doctor, "revoke").await;
+    until("the camera is taken back", || camera() == Some(false)).await;
+    assert!(!peer.published(&room, &patient).contains(&TrackSource::Camera));
+
+    // The end of a call takes it back too, and the end of the session closes the room.
+    act(&m.doctor, "allow").await;
+    act(&m.patient, "accept").await;
+    until("the camera is allowed again", || camera() == Some(true)).await;
+    let call = m.patient.post("connect/call-sessions", json!({"connect_session_id": id})).await.expect(201);
+    m.doctor.act(&format!("connect/call-sessions/{}/end", text(&call["id"]))).await.expect(200);
+    until("the camera went with the call", || camera() == Some(false)).await;
+    m.doctor.act(&of(&id, "end")).await.expect(200);
+    until("the room is closed", || camera().is_none()).await;
+    assert!(peer.requests().iter().any(|request| request.method == "DeleteRoom" && request.room == room));
+    assert_eq!(peer.refused(), 0);
+}
+
+#[tokio::test]
+async fn every_join_is_checked_against_the_consent() {
+    let (m, peer) = start().await;
+    let (id, room, patient) = in_the_room(&m, &peer).await;
+    // Back with a seat that a replayed token gave: everything may be published.
+    let everything =
+        ParticipantPermission { can_publish: true, can_subscribe: true, ..ParticipantPermission::default() };
+    peer.seat(&room, &patient, everything);
+    assert_eq!(peer.camera_allowed(&room, &patient), Some(true));
+    deliver(&m, &event("participant_joined", &room, &patient)).await.expect(200);
+    until("the right is taken back", || peer.camera_allowed(&room, &patient) == Some(false)).await;
+
+    // With consent, whoever joins again gets the camera back, which no token carries.
+    m.doctor.act(&of(&id, "video-permission/allow")).await.expect(200);
+    m.patient.act(&of(&id, "video-permission/accept")).await.expect(200);
+    until("the camera is allowed", || peer.camera_allowed(&room, &patient) == Some(true)).await;
+    peer.leave(&room, &patient);
+    let token = m.patient.get(&of(&id, "token")).await.expect(200);
+    peer.join(text(&token["livekit"]["token"])).unwrap();
+    assert_eq!(peer.camera_allowed(&room, &patient), Some(false));
+    deliver(&m, &event("participant_joined", &room, &patient)).await.expect(200);
+    until("the camera is allowed again", || peer.camera_allowed(&room, &patient) == Some(true)).await;
+}
+
+#[tokio::test]
+async fn a_room_that_is_opened_again_after_the_end_is_closed() {
+    let (m, peer) = start().await;
+    let id = m.requested().await;
+    let doctor = accept(&m.doctor, &id).await;
+    m.doctor.act(&of(&id, "end")).await.expect(200);
+    let room = format!("cn-{id}");
+    until("the room is closed", || peer.requests().iter().any(|request| request.method == "DeleteRoom")).await;
+    // The token of the start still holds for the media server.
+    let identity = peer.join(text(&doctor["livekit"]["token"])).unwrap();
+    deliver(&m, &event("participant_joined", &room, &identity)).await.expect(200);
+    until("the room is closed again", || peer.permission(&room, &identity).is_none()).await;
+    assert!(events_of(&m.patient, "participant.joined").await.is_empty());
+}
+
+#[tokio::test]
+async fn joining_and_leaving_is_told_to_both_once() {
+    let (m, peer) = start().await;
+    let (id, room, patient) = in_the_room(&m, &peer).await;
+    let joined = event("participant_joined", &room, &patient);
+    for _ in 0..3 {
+        assert_eq!(deliver(&m, &joined).await.expect(200), json!({"status": "ok"}));
+    }
+    let left = event("participant_left", &room, &patient);
+    deliver(&m, &left).await.expect(200);
+    deliver(&m, &left).await.expect(200);
+    // Out of order: a leave of somebody who is not there.
+    deliver(&m, &event("participant_left", &room, &patient)).await.expect(200);
+    deliver(&m, &event("participant_joined", &room, &format!("doctor-{}", m.doctor.id))).await.expect(200);
+    deliver(&m, &event("room_finished", &room, "")).await.expect(200);
+    for client in [&m.patient, &m.doctor] {
+        let (ins, outs) = (events_of(client, "participant.joined").await, events_of(client, "participant.left").await);
+        let who = |events: &[Value]| events.iter().map(|e| text(&e["data"]["identity"]).to_owned()).collect::<Vec<_>>();
+        assert_eq!(who(&ins), [patient.clone(), format!("doctor-{}", m.doctor.id)]);
+        assert_eq!(who(&outs), [patient.clone(), format!("doctor-{}", m.doctor.id)]);
+        for event in ins.iter().chain(&outs) {
+            assert_eq!((&event["session_id"], &event["data"]["session_id"]), (&json!(id), &json!(id)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_media_server_is_believed() {
+    let (m, peer) = start().await;
+    let (_, room, patient) = in_the_room(&m, &peer).await;
+    let before = [inbox(&m.patient).await.len(), inbox(&m.doctor).await.len()];
+    let body = event("participant_joined", &room, &patient).to_string();
+    let good = sign_webhook(body.as_bytes());
+    let refuse = async |authorization: &str, body: &str| {
+        let answer = post(&m, authorization, body.to_owned()).await;
+        answer.refused(401, "BAD_SIGNATURE");
+        assert_eq!(answer.headers["www-authenticate"], "Bearer");
+    };
+    refuse("", &body).await;
+    refuse("nonsense", &body).await;
+    refuse(&format!("{good}x"), &body).await;
+    refuse(&good, &body.replace("joined", "left")).await;
+    // A client's own token is signed with the same secret, but over no body.
+    let grant = m.patient.get(&of(room.trim_start_matches("cn-"), "token")).await.expect(200);
+    refuse(text(&grant["livekit"]["token"]), &body).await;
+    refuse(m.patient.token.as_deref().unwrap(), &body).await;
+    let request = m.app.nobody().request(Method::POST, PATH).body(body.clone());
+    send(request).await.refused(401, "BAD_SIGNATURE");
+    assert_eq!([inbox(&m.patient).await.len(), inbox(&m.doctor).await.len()], before);
+    // With and without the word.
+    post(&m, &format!("Bearer {good}"), body).await.expect(200);
+    assert_eq!(inbox(&m.patient).await.len(), before[0] + 1);
+}
+
+#[tokio::test]
+async fn what_is_unknown_is_taken_and_forgotten() {
+    let (m, peer) = start().await;
+    let (_, room, patient) = in_the_room(&m, &peer).await;
+    let before = inbox(&m.patient).await.len();
+    let unknown = format!("cn-{}", Uuid::new_v4());
+    for event in [
+        event("participant_joined", &unknown, &patient),
+        event("participant_joined", "somebody-elses-room", &patient),
+        event("participant_joined", "cn-nonsense", &patient),
+        event("something_new", &room, &patient),
+        event("room_started", &room, ""),
+        json!({"id": "EV_none", "event": "participant_joined"}),
+        json!({"id": 5}),
+        json!([]),
+    ] {
+        assert_eq!(deliver(&m, &event).await.expect(200), json!({"status": "ok"}), "{event}");
+    }
+    let text = "not json".to_owned();
+    let authorization = sign_webhook(text.as_bytes());
+    post(&m, &authorization, text).await.expect(200);
+    assert_eq!(inbox(&m.patient).await.len(), before);
+}
+
+#[tokio::test]
+async fn a_media_server_that_is_away_stops_nothing() {
+    let m = Meeting::start_with(|config| config.livekit_url = "ws://127.0.0.1:1".to_owned()).await;
+    let id = m.ongoing().await;
+    m.doctor.act(&of(&id, "video-permission/allow")).await.expect(200);
+    m.patient.act(&of(&id, "video-permission/accept")).await.expect(200);
+    m.patient.post("connect/call-sessions", json!({"connect_session_id": id})).await.expect(201);
+    m.patient.get(&of(&id, "token")).await.expect(200);
+    m.doctor.act(&of(&id, "end")).await.expect(200);
+}
