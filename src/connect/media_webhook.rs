@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use super::video_permission::camera_right;
 use crate::app::App;
+use crate::connect::sessions::ops::close_room;
 use crate::error::{Code, Error, Result};
 use crate::gateways::media::{MediaEvent, MediaEventKind, WebhookError, reconcile};
 use crate::http::input::{BODY_LIMIT, collect_body};
@@ -67,6 +68,13 @@ async fn take(app: &App, event: MediaEvent) -> Result<()> {
     };
     let Some(session) = session else { return app.commit(tx).await };
     let at = DateTime::from_timestamp(event.created_at, 0).filter(|at| *at <= now).unwrap_or(now);
+    let joined = matches!(event.kind, MediaEventKind::ParticipantJoined { .. });
+    if joined && session.status_at(now).is_final() {
+        // A token that still holds opened the room again: nobody is told, it is closed.
+        app.commit(tx).await?;
+        close_room(app, session.id);
+        return Ok(());
+    }
     let look = note(&mut tx, &session, &event.kind, at).await?;
     app.commit(tx).await?;
     if look {

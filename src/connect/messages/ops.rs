@@ -45,9 +45,15 @@ pub async fn send(
         content_type: body.content_type,
         content: body.content,
     });
-    match app.engine.writer().write(command, origin).await.map_err(refused)? {
-        Outcome::Sent(message, created) => Ok((message, created)),
-        Outcome::Marked(_) => Err(Error::internal("the writer mixed up a message and its receipts")),
+    match app.engine.writer().write(command, origin).await {
+        Ok(Outcome::Sent(message, created)) => Ok((message, created)),
+        Ok(Outcome::Marked(_)) => Err(Error::internal("the writer mixed up a message and its receipts")),
+        // The row's word may be behind the time: a lapsed request is EXPIRED before the sweep (connect-v2 41).
+        Err(Refusal::NotOngoing(Status::Requested)) => {
+            let status = current_status(app, &session, |_| false).await?;
+            Err(Error::invalid_session_state(status.as_str()))
+        }
+        Err(refusal) => Err(refused(refusal)),
     }
 }
 

@@ -170,6 +170,16 @@ pub async fn find_by_client_ids(conn: &mut PgConnection, wanted: &[(SessionId, U
     .await?)
 }
 
+/// When the latest message of a session was written.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn find_last_at(conn: &mut PgConnection, session_id: SessionId) -> Result<Option<DateTime<Utc>>> {
+    Ok(sqlx::query_scalar!("select max(created_at) from messages where session_id = $1", session_id as _)
+        .fetch_one(conn)
+        .await?)
+}
+
 /// A page of a session's history (connect-v2 49).
 #[derive(Debug, Clone, Copy)]
 pub struct Window {

@@ -4,7 +4,7 @@ use consilium_realtime::engine::Origin;
 use consilium_storage::audit::{self, Entry};
 use consilium_storage::connect::payloads::{CallChanged, SessionEnded, VideoPermission};
 use consilium_storage::connect::sessions::{self, End, Session};
-use consilium_storage::connect::{Actor, calls};
+use consilium_storage::connect::{Actor, calls, messages};
 use consilium_storage::events::Event;
 use consilium_storage::ids::SessionId;
 use consilium_storage::states::session::Status;
@@ -74,8 +74,10 @@ async fn end_locked(app: &App, tx: &mut Tx, mut session: Session, by: Actor, bod
     let now = tx.now();
     let parties = session.parties();
     let started = session.started_at.unwrap_or(now);
-    // The clock of another node may be a little ahead: a session never ends before it started.
-    let ended_at = now.max(started);
+    // Messages were written while this waited for the row, and the clock of another node may be a little ahead: a
+    // session ends neither before it started nor before its last message.
+    let last = messages::find_last_at(tx.conn(), session.id).await?;
+    let ended_at = now.max(started).max(last.unwrap_or(started));
     let bill = rules::bill(started, ended_at, session.rate_per_minute, app.config.charging);
     let end = End {
         at: ended_at,
@@ -116,7 +118,7 @@ async fn end_locked(app: &App, tx: &mut Tx, mut session: Session, by: Actor, bod
 }
 
 /// The media room goes with the session; where the media server is away it closes by itself when it is empty.
-fn close_room(app: &App, id: SessionId) {
+pub fn close_room(app: &App, id: SessionId) {
     let media = app.media.clone();
     app.tracker.spawn(async move {
         if let Err(error) = media.close_room(&sessions::room_name(id)).await {
