@@ -37,7 +37,7 @@ async fn of_accept_reject_cancel_and_expiry_one_wins() {
         let before = m.kinds().await;
         let [accept, reject, cancel] = ["accept", "reject", "cancel"].map(|word| of(&id, word));
         // Each gets its turn to be first.
-        let mut calls = vec![(&m.doctor, &accept), (&m.doctor, &reject), (&m.patient, &cancel)];
+        let mut calls = [(&m.doctor, &accept), (&m.doctor, &reject), (&m.patient, &cancel)];
         calls.rotate_left(round % 3);
         let expiry = async {
             // In every other round time runs out meanwhile.
