@@ -8,7 +8,9 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Client};
-use crate::support::meeting::{Meeting, accept, events_of, inbox, kinds, of, request, text, time, words};
+use crate::support::meeting::{
+    Meeting, accept, events_of, inbox, kinds, of, request, text, time, wait_for_events, words,
+};
 
 fn statuses(answers: &[Answer]) -> HashMap<u16, usize> {
     let mut counts = HashMap::new();
@@ -62,7 +64,7 @@ async fn of_accept_reject_cancel_and_expiry_one_wins() {
         let event = if status == "ONGOING" { "accepted".to_owned() } else { text(&status).to_lowercase() };
         if status == "EXPIRED" {
             // Reported so before the sweep; make sure of the sweep.
-            crate::support::meeting::wait_for_events(&m.doctor, "session.expired", count(&before[1], &event) + 1).await;
+            wait_for_events(&m.doctor, "session.expired", count(&before[1], &event) + 1).await;
         }
         for (then, now) in before.iter().zip(m.kinds().await) {
             assert_eq!(now[then.len()..], [format!("session.{event}")]);
@@ -250,7 +252,7 @@ async fn consent_and_its_withdrawal_at_once_leave_one_answer() {
     let id = m.requested().await;
     accept(&m.doctor, &id).await;
     let path = |word: &str| of(&id, &format!("video-permission/{word}"));
-    for _ in 0..10 {
+    for _ in 0..20 {
         m.doctor.act(&path("allow")).await.expect(200);
         let before = events_of(&m.patient, "video.permission").await.len();
         let (accept, decline, revoke) = (path("accept"), path("decline"), path("revoke"));
@@ -259,6 +261,13 @@ async fn consent_and_its_withdrawal_at_once_leave_one_answer() {
         assert!(a.status + d.status >= 409 + 200 && r.status != 500, "{a:?} {d:?} {r:?}");
         let changes = [&a, &d, &r].iter().filter(|answer| answer.status == 200).count();
         assert_eq!(events_of(&m.patient, "video.permission").await.len(), before + changes);
+        // What the media rooms are held to is what stands in the row.
+        let shown = m.doctor.get(&of(&id, "video-permission")).await.expect(200);
+        let (state, round) = m.app.app.engine.session(id.parse().unwrap()).await.unwrap().unwrap().video();
+        assert_eq!(
+            (json!(state.as_str()), json!(round)),
+            (shown["video_permission_state"].clone(), shown["consent_round"].clone())
+        );
         m.doctor.act(&path("allow")).await;
         m.doctor.act(&path("revoke")).await.expect(200);
     }

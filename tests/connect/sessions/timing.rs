@@ -6,7 +6,7 @@ use consilium_storage::connect::sessions;
 use consilium_storage::ids::SessionId;
 use serde_json::json;
 
-use crate::support::meeting::{Meeting, events_of, inbox, of, say, text, wait_for_events};
+use crate::support::meeting::{Meeting, events_of, inbox, of, request, say, text, until, wait_for_events};
 
 fn id_of(text: &str) -> SessionId {
     text.parse().unwrap()
@@ -87,7 +87,7 @@ async fn a_consultation_in_which_nothing_happens_ends_by_itself() {
     m.app.advance(TimeDelta::minutes(119));
     assert_eq!(status().await, "ONGOING");
     socket.close().await;
-    crate::support::meeting::until("the connection is gone", || m.app.app.engine.hub().is_empty()).await;
+    until("the connection is gone", || m.app.app.engine.hub().is_empty()).await;
     m.app.advance(TimeDelta::minutes(119));
     assert_eq!(status().await, "ONGOING");
     m.doctor.act(&of(&id, "video-permission/allow")).await.expect(200);
@@ -105,6 +105,31 @@ async fn a_consultation_in_which_nothing_happens_ends_by_itself() {
     }
     sweeper::end_idle(&m.app.app).await.unwrap();
     assert_eq!(events_of(&m.patient, "session.ended").await.len(), 1);
+}
+
+#[tokio::test]
+async fn requests_of_a_disabled_account_are_cancelled_and_running_consultations_go_on() {
+    let m = Meeting::start().await;
+    let [patient, other] = m.strangers().await;
+    let admin = m.app.admin().await;
+    let running = m.ongoing().await;
+    let asked = [request(&patient, &m.doctor).await, request(&patient, &other).await];
+    let doctor = format!("doctors/{}", m.doctor.id);
+    admin.patch(&doctor, json!({"is_active": false})).await.expect(200);
+    let events = wait_for_events(&patient, "session.cancelled", 1).await;
+    assert_eq!((events.len(), &events[0]["data"]["session_id"]), (1, &json!(asked[0])));
+    m.doctor.act(&of(&asked[0], "accept")).await.refused(403, "ACCOUNT_DISABLED");
+    let body = json!({"target_doctor_id": m.doctor.id});
+    patient.post("connect/sessions", body).await.refused_plainly(404);
+    assert_eq!(m.patient.get(&format!("connect/sessions/{running}")).await.expect(200)["status"], "ONGOING");
+
+    let status = format!("admin/users/{}/status", patient.id);
+    admin.patch(&status, json!({"is_active": false})).await.expect(200);
+    let events = wait_for_events(&other, "session.cancelled", 1).await;
+    assert_eq!(events[0]["data"]["session_id"], asked[1]);
+    assert_eq!(events[0]["data"]["status"], "CANCELLED");
+    let refusal = json!({"current_status": "CANCELLED"});
+    other.act(&of(&asked[1], "accept")).await.refused_with(409, "ILLEGAL_TRANSITION", &refusal);
 }
 
 #[tokio::test]
