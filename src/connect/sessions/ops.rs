@@ -47,7 +47,7 @@ pub async fn accept(app: &App, caller: &Account, id: SessionId, origin: Option<O
         return Err(NOT_FOUND);
     }
     let now = tx.now();
-    match step(&session, now, session::Event::Accept)? {
+    match step(app, &session, session::Event::Accept)? {
         Step::Held => {
             let view = accepted_view(app, &session)?;
             app.acknowledge(origin, &view)?;
@@ -90,7 +90,7 @@ pub async fn close(
     if party != how.by() {
         return Err(NOT_FOUND);
     }
-    match step(&session, tx.now(), how.event())? {
+    match step(app, &session, how.event())? {
         Step::Held => {
             let view = StatusView { session_id: id, status: session.status };
             app.acknowledge(origin, &view)?;
@@ -173,9 +173,10 @@ impl Close {
     }
 }
 
-/// What an event would do to the session as it stands now.
-fn step(session: &Session, now: chrono::DateTime<chrono::Utc>, event: session::Event) -> Result<Step<Status>> {
-    let status = session.status_at(now);
+/// What an event would do to the session as it stands now. The caller holds its row: the time is read after the wait
+/// for it, so that nobody is told EXPIRED while somebody who came earlier still gets through.
+fn step(app: &App, session: &Session, event: session::Event) -> Result<Step<Status>> {
+    let status = session.status_at(app.now());
     session::transition(status, event).map_err(|Illegal| Error::illegal_transition(status.as_str()))
 }
 

@@ -32,7 +32,7 @@ pub async fn end(
 ) -> Result<SessionEnded> {
     let mut tx = app.begin().await?;
     let (session, party) = participant_for_update(tx.conn(), caller, id).await?;
-    if step(&session, tx.now(), session::Event::End)? == Step::Held {
+    if step(app, &session, session::Event::End)? == Step::Held {
         let view = wire::ended(&session);
         app.acknowledge(origin, &view)?;
         return Ok(view);
