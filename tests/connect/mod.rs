@@ -7,6 +7,7 @@ mod auth_tokens;
 mod avatars;
 mod calls;
 mod demo;
+mod doctors;
 mod kit;
 mod media_webhook;
 mod messages;
