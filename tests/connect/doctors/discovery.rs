@@ -88,7 +88,7 @@ async fn the_unverified_and_the_switched_off_are_not_there() {
     let app = TestApp::start().await;
     let hidden = app.doctor_like(|new| (new.is_verified, new.email) = (false, "hidden@example.org".into())).await;
     let off = named(&app, "Dr. Off", "Urology").await;
-    accounts::set_active(&mut *app.app.conn().await.unwrap(), off.id, false).await.unwrap();
+    accounts::set_active(&mut app.app.conn().await.unwrap(), off.id, false).await.unwrap();
     let patient = app.patient().await;
     assert_eq!(patient.get("doctors/").await.expect(200), json!([]));
     assert_eq!(patient.get("doctors/all_doctors_list").await.expect(200), json!([]));
