@@ -19,7 +19,7 @@ use consilium_storage::database::Pool;
 use consilium_storage::embedded::{self, Cluster};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,6 +33,9 @@ use crate::gateways::codes::Codes;
 use crate::gateways::files::Files;
 use crate::gateways::media::Media;
 use crate::http::{layers, openapi, schemas::Schemas};
+
+/// How many connections may wait to be taken, as far as the system allows.
+const BACKLOG: u32 = 16_384;
 
 /// Why the server does not start: one line, for a person.
 #[derive(Debug, thiserror::Error)]
@@ -129,8 +132,7 @@ pub async fn start(
     clock: Clock,
     metrics: PrometheusHandle,
 ) -> Result<Server, StartError> {
-    let listener = TcpListener::bind(config.listen).await;
-    let listener = listener.map_err(|error| StartError::because("CONSILIUM_LISTEN", error))?;
+    let listener = listen(config.listen).map_err(|error| StartError::because("CONSILIUM_LISTEN", error))?;
     let address = listener.local_addr().map_err(|error| StartError::because("CONSILIUM_LISTEN", error))?;
     let pool = storage::database::connect(&database.owner, config.database_connections)
         .await
@@ -140,6 +142,15 @@ pub async fn start(
     crate::jobs::start(&app, database.owner.clone());
     let (router, _) = router(&app);
     Ok(Server { app, address, listener, router, background })
+}
+
+/// Listens with a queue that takes a whole fleet coming back at once: a connection that finds it full tries again only
+/// a second later.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 async fn assemble(
