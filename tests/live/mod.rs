@@ -8,6 +8,7 @@ mod kit;
 mod leaving;
 mod limits;
 mod node;
+mod nodes;
 mod order;
 mod poll;
 mod presence;

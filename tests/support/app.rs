@@ -1,5 +1,6 @@
 //! The real server in this process: the real router on a free port, a database of its own, a clock that tests move.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::TimeDelta;
@@ -36,8 +37,9 @@ pub(crate) struct TestApp {
     pub(crate) url: String,
     http: reqwest::Client,
     serving: JoinHandle<()>,
-    database: TestDb,
-    files: Scratch,
+    config: Config,
+    database: Arc<TestDb>,
+    files: Arc<Scratch>,
 }
 
 impl Drop for TestApp {
@@ -55,15 +57,24 @@ impl TestApp {
 
     /// A server with some settings changed.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let database = testing::database().await;
-        let files = Scratch::new("files").unwrap();
+        let database = Arc::new(testing::database().await);
+        let files = Arc::new(Scratch::new("files").unwrap());
         let mut config = Config::for_tests(files.path(), &database.url).unwrap();
         config.ttl.drain = std::time::Duration::from_secs(2);
         change(&mut config);
         let http = http_client();
         let clock = Clock::shifted();
-        let (app, url, serving) = serve(config, &clock).await;
-        Self { app, clock, url, http, serving, database, files }
+        let (app, url, serving) = serve(config.clone(), &clock).await;
+        Self { app, clock, url, http, serving, config, database, files }
+    }
+
+    /// A second node: another server with the same settings over the same database and files, by the same clock. Its
+    /// port and its memory are its own. Clients of the one call the other with [`Client::at`].
+    pub(crate) async fn beside(&self) -> Self {
+        let (config, clock) = (self.config.clone(), self.clock.clone());
+        let (database, files) = (Arc::clone(&self.database), Arc::clone(&self.files));
+        let (app, url, serving) = serve(config.clone(), &clock).await;
+        Self { app, clock, url, http: self.http.clone(), serving, config, database, files }
     }
 
     /// Drains the server and starts it again over the same database and files, on another port. Clients made before
@@ -71,8 +82,7 @@ impl TestApp {
     pub(crate) async fn restart(&mut self) {
         self.app.shutdown.cancel();
         tokio::time::timeout(std::time::Duration::from_secs(20), &mut self.serving).await.unwrap().unwrap();
-        let config = Config::for_tests(self.files.path(), &self.database.url).unwrap();
-        (self.app, self.url, self.serving) = serve(config, &self.clock).await;
+        (self.app, self.url, self.serving) = serve(self.config.clone(), &self.clock).await;
     }
 
     /// Moves the server's clock.
