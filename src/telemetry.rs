@@ -1,5 +1,8 @@
 //! Logs and figures. Log lines carry ids and patterns, never patient data, tokens, codes or texts (settled 32).
 
+pub mod metrics;
+pub mod process;
+
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -15,22 +18,55 @@ pub fn start_logs(filter: &str, json: bool) {
     }
 }
 
-/// The recorder of figures; one a process.
+/// The recorder of figures; one a process. Somebody has to call its upkeep, scraped or not: see `jobs`.
 ///
 /// # Errors
 /// When another recorder is installed already.
 pub fn start_metrics() -> Result<PrometheusHandle, String> {
-    let seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-    let counts = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
-    let builder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)
-        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_commands".to_owned()), &counts))
-        .map_err(|error| error.to_string())?;
-    builder.install_recorder().map_err(|error| error.to_string())
+    let recorder = builder()?.build_recorder();
+    let handle = recorder.handle();
+    ::metrics::set_global_recorder(recorder).map_err(|error| error.to_string())?;
+    metrics::register();
+    Ok(handle)
 }
 
-/// A handle that renders nothing global: for tests, which run many servers in one process.
+/// A handle that renders nothing global: for tests, which run many servers in one process. The table is all there is
+/// to see, at zero.
 #[must_use]
 pub fn metrics_for_tests() -> PrometheusHandle {
-    PrometheusBuilder::new().build_recorder().handle()
+    let recorder = builder().unwrap_or_default().build_recorder();
+    ::metrics::with_local_recorder(&recorder, metrics::register);
+    recorder.handle()
+}
+
+/// With the buckets of the table.
+fn builder() -> Result<PrometheusBuilder, String> {
+    let mut builder = PrometheusBuilder::new();
+    for metric in metrics::METRICS {
+        if let metrics::Kind::Histogram(bounds) = metric.kind {
+            let name = Matcher::Full(metric.name.to_owned());
+            builder = builder.set_buckets_for_metric(name, bounds).map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(builder)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn histograms_have_the_buckets_of_the_table() {
+        let recorder = builder().unwrap().build_recorder();
+        ::metrics::with_local_recorder(&recorder, || {
+            for _ in 0..3 {
+                ::metrics::histogram!("consilium_writer_batch_commands").record(5.0);
+                recorder.handle().run_upkeep();
+            }
+        });
+        let text = recorder.handle().render();
+        assert!(text.contains("consilium_writer_batch_commands_bucket{le=\"8\"} 3\n"), "{text}");
+        assert!(text.contains("consilium_writer_batch_commands_bucket{le=\"4\"} 0\n"), "{text}");
+    }
 }

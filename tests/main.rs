@@ -3,6 +3,7 @@
 
 mod connect;
 mod contract;
+mod deploy;
 mod gateways;
 mod journeys;
 mod live;

@@ -70,7 +70,18 @@ impl Check {
     }
 }
 
+impl Readiness {
+    /// Whether the node should get traffic.
+    fn is_ready(&self) -> bool {
+        self.status != "unready"
+    }
+}
+
 async fn ready(State(app): State<App>) -> ReadyAnswer {
+    ReadyAnswer(readiness(&app).await)
+}
+
+async fn readiness(app: &App) -> Readiness {
     let limit = std::time::Duration::from_secs(2);
     let asked = tokio::time::timeout(limit, async {
         let mut conn = app.pool.acquire().await?;
@@ -99,7 +110,7 @@ async fn ready(State(app): State<App>) -> ReadyAnswer {
     } else {
         "ready"
     };
-    ReadyAnswer(Readiness { status, checks, node: app.engine.node() })
+    Readiness { status, checks, node: app.engine.node() }
 }
 
 /// 200, or 503 where the node should get no traffic.
@@ -107,7 +118,7 @@ struct ReadyAnswer(Readiness);
 
 impl IntoResponse for ReadyAnswer {
     fn into_response(self) -> Response {
-        let status = if self.0.status == "unready" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        let status = if self.0.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         json(status, &self.0)
     }
 }
@@ -127,19 +138,20 @@ impl aide::OperationOutput for ReadyAnswer {
     }
 }
 
+/// Figures that nothing counts as it happens are looked at here.
 async fn metrics(State(app): State<App>) -> Response {
-    if let Some(bytes) = resident_bytes().await {
-        metrics::gauge!("process_resident_memory_bytes").set(bytes);
+    let found = readiness(&app).await;
+    metrics::gauge!("consilium_ready").set(u32::from(found.is_ready()));
+    let Checks { postgres, bus, files, media } = &found.checks;
+    for (name, check) in [("postgres", postgres), ("bus", bus), ("files", files), ("media", media)] {
+        metrics::gauge!("consilium_check_up", "check" => name).set(u32::from(check.status == "up"));
     }
+    metrics::gauge!("consilium_media_reachable").set(u32::from(!app.media.is_away()));
     metrics::gauge!("consilium_live_sessions").set(app.engine.sessions().len() as f64);
-    metrics::gauge!("consilium_database_connections").set(f64::from(app.pool.size()));
+    metrics::gauge!("consilium_connections_limit").set(app.config.max_connections as f64);
+    metrics::gauge!("consilium_database_connections").set(app.pool.size());
+    metrics::gauge!("consilium_database_connections_idle").set(app.pool.num_idle() as f64);
+    metrics::gauge!("consilium_database_connections_limit").set(app.config.database_connections);
+    crate::telemetry::process::record();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
-}
-
-/// What the process holds in memory, where the system tells.
-async fn resident_bytes() -> Option<f64> {
-    let status = tokio::fs::read_to_string("/proc/self/status").await.ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024.0)
 }

@@ -69,6 +69,7 @@ async fn observe(State(app): State<App>, request: Request, next: Next) -> Respon
     let labels =
         [("method", method_name(&method)), ("route", route), ("status", response.status().as_str().to_owned())];
     metrics::counter!("consilium_http_requests_total", &labels).increment(1);
+    metrics::counter!("consilium_http_answers_total", "class" => class(response.status())).increment(1);
     metrics::histogram!("consilium_http_request_seconds", "route" => labels[1].1.clone())
         .record(started.elapsed().as_secs_f64());
     tracing::debug!(parent: &span, http.status = response.status().as_u16(), "answered");
@@ -117,6 +118,16 @@ fn method_name(method: &Method) -> String {
             method.as_str().to_owned()
         }
         _ => "OTHER".to_owned(),
+    }
+}
+
+const fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
     }
 }
 

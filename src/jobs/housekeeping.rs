@@ -42,11 +42,13 @@ pub(super) async fn revocations(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Counters and tickets that ended, sessions nobody touches, streams whose client takes nothing.
+/// Counters and tickets that ended, sessions nobody touches, streams whose client takes nothing; and what histograms were
+/// given is added up, which a scrape does too, but where nobody scrapes it would be kept for ever.
 pub(super) fn forget(app: &App) {
     let now = app.now();
     app.limits.sweep(now);
     app.tickets.sweep(now);
     app.engine.sessions().sweep(now);
     app.engine.cut_overdue();
+    app.metrics.run_upkeep();
 }

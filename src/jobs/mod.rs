@@ -40,6 +40,10 @@ where
 {
     let app = app.clone();
     let (stop, tracker) = (app.shutdown.clone(), app.tracker.clone());
+    // They stand from the start: see telemetry/metrics.rs.
+    metrics::gauge!("consilium_job_period_seconds", "name" => name).set(period.as_secs_f64());
+    let failures = metrics::counter!("consilium_job_failures_total", "name" => name);
+    let success = metrics::gauge!("consilium_job_success_timestamp_seconds", "name" => name);
     tracker.spawn(async move {
         let mut beat = tokio::time::interval(period);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -48,9 +52,12 @@ where
                 () = stop.cancelled() => return,
                 _ = beat.tick() => {}
             }
-            if let Err(error) = job(app.clone()).await {
-                metrics::counter!("consilium_job_failures_total", "job" => name).increment(1);
-                tracing::warn!(%error, job = name, "job failed, trying again");
+            match job(app.clone()).await {
+                Ok(()) => success.set(app.now().timestamp() as f64),
+                Err(error) => {
+                    failures.increment(1);
+                    tracing::warn!(%error, job = name, "job failed, trying again");
+                }
             }
         }
     });

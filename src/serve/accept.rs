@@ -46,6 +46,7 @@ pub(super) async fn accept(
             }
             Err(error) => {
                 // Out of file descriptors, mostly: waiting is all that helps.
+                metrics::counter!("consilium_accept_failures_total").increment(1);
                 tracing::warn!(%error, "cannot take a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }

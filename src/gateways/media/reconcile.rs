@@ -107,10 +107,7 @@ pub async fn run<L: LiveRooms>(media: Media, live: L, interval: Duration, shutdo
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
-            outcome = reconcile_all(&media, &live) => {
-                metrics::gauge!("consilium_media_reachable")
-                    .set(if outcome.is_ok() { 1.0 } else { 0.0 });
-            }
+            _ = reconcile_all(&media, &live) => {}
         }
     }
 }
