@@ -12,6 +12,7 @@ pub mod presence;
 pub mod sessions;
 pub mod users;
 pub mod video_permission;
+pub mod wallet;
 
 use aide::axum::ApiRouter;
 
@@ -30,4 +31,5 @@ pub fn router() -> ApiRouter<App> {
         .merge(video_permission::router())
         .merge(calls::router())
         .merge(media_webhook::router())
+        .merge(wallet::router())
 }

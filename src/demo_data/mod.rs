@@ -179,6 +179,7 @@ fn past(told: &Consultation, patient: UserId, doctor: UserId, now: DateTime<Utc>
             duration_seconds: bill.seconds,
             billed_minutes: bill.minutes,
             amount: bill.amount,
+            amount_due: bill.amount,
         },
         lines: lines.collect(),
         review: told.review.map(|(rating, comment)| (rating, comment.to_owned())),

@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 
 use crate::connect::messages::Message;
 use crate::connect::payloads::{
-    CallChanged, ParticipantChanged, Receipt, SessionChanged, SessionEnded, SessionRequest, VideoPermission,
+    CallChanged, ParticipantChanged, PaymentChanged, Receipt, SessionChanged, SessionEnded, SessionRequest,
+    VideoPermission, WalletUpdated,
 };
 use crate::error::Error;
 use crate::ids::{SessionId, UserId};
@@ -71,6 +72,12 @@ events! {
     ParticipantJoined(ParticipantChanged) = "participant.joined" to "patient and doctor",
     /// Somebody left the media room.
     ParticipantLeft(ParticipantChanged) = "participant.left" to "patient and doctor",
+    /// A top-up order was paid and credited.
+    PaymentSuccess(PaymentChanged) = "payment.success" to "patient",
+    /// A top-up order's payment failed or was abandoned; another attempt may still succeed.
+    PaymentFailed(PaymentChanged) = "payment.failed" to "patient",
+    /// What is in the wallet changed.
+    WalletUpdated(WalletUpdated) = "wallet.updated" to "patient",
 }
 
 fn raw<T: Serialize>(data: &T) -> Result<Box<RawValue>, Error> {
@@ -105,7 +112,8 @@ impl Event {
             Self::VideoPermission(data) => Some(data.session_id),
             Self::CallStarted(data) | Self::CallEnded(data) => Some(data.call.connect_session_id),
             Self::ParticipantJoined(data) | Self::ParticipantLeft(data) => Some(data.session_id),
-            Self::MessageDelivered(_) | Self::MessageRead(_) => None,
+            Self::WalletUpdated(data) => data.session_id,
+            Self::MessageDelivered(_) | Self::MessageRead(_) | Self::PaymentSuccess(_) | Self::PaymentFailed(_) => None,
         }
     }
 

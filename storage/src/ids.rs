@@ -61,4 +61,29 @@ typed_id! {
     EventId,
     /// A health category.
     CategoryId,
+    /// A posting of the ledger.
+    PostingId,
+}
+
+/// A top-up order, ours and the payment provider's: `cf_order_…` (connect-v2 §1).
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, schemars::JsonSchema,
+)]
+#[serde(transparent)]
+#[schemars(transparent)]
+#[sqlx(transparent)]
+pub struct OrderId(pub String);
+
+impl OrderId {
+    /// A new id that nobody guesses, within the 45 characters that the provider takes.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(format!("cf_order_{}", Uuid::new_v4().simple()))
+    }
+}
+
+impl std::fmt::Display for OrderId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
 }

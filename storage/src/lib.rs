@@ -19,8 +19,10 @@ pub mod heads;
 pub mod idempotency;
 pub mod ids;
 pub mod inbox;
+pub mod ledger;
 pub mod maintenance;
 pub mod migrations;
+pub mod money;
 pub mod settings;
 pub mod states;
 #[cfg(any(test, feature = "testing"))]

@@ -16,3 +16,4 @@ mod receipts;
 mod sessions;
 mod users;
 mod video_permission;
+mod wallet;

@@ -15,7 +15,9 @@ use consilium_storage::accounts::{Role, admins};
 use consilium_storage::audit;
 use consilium_storage::clock::Clock;
 use consilium_storage::connect::doctors::{self, NewDoctor};
-use consilium_storage::ids::{SessionId, UserId};
+use consilium_storage::ids::{OrderId, SessionId, UserId};
+use consilium_storage::ledger::{self, Kind, Posting, Reference};
+use consilium_storage::money::Paise;
 use consilium_storage::testing::{self, Scratch, TestDb};
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -165,6 +167,29 @@ impl TestApp {
         admins::insert(tx.conn(), id, &format!("admin{number}"), "Test Admin", &hash, now).await.unwrap();
         self.app.commit(tx).await.unwrap();
         self.sign_in(id, Role::Admin).await
+    }
+
+    /// Puts money into a patient's wallet, in paise, as a paid order would.
+    pub(crate) async fn fund(&self, patient: UserId, paise: i64) {
+        let mut tx = self.app.begin().await.unwrap();
+        let posting = Posting {
+            kind: Kind::Recharge,
+            reference: Reference::Order(OrderId::random()),
+            from: ledger::Account::Provider,
+            to: ledger::Account::Wallet(patient),
+            amount: Paise(paise),
+            description: "Wallet top-up",
+            at: tx.now(),
+        };
+        ledger::post(tx.conn(), &posting).await.unwrap().unwrap();
+        self.app.commit(tx).await.unwrap();
+    }
+
+    /// Fails unless the whole ledger adds up; answers how many postings it has.
+    pub(crate) async fn ledger_adds_up(&self) -> i64 {
+        let found = ledger::verify(&mut *self.app.conn().await.unwrap()).await.unwrap();
+        assert!(found.add_up(), "{found:?}");
+        found.postings
     }
 
     /// How many audit rows there are of this action on this account.

@@ -1,6 +1,7 @@
 //! What a consultation costs and how its figures are shown.
 
 use chrono::{DateTime, Utc};
+use consilium_storage::money::Paise;
 
 /// Seconds, minutes begun, and paise (connect-v2 45).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +11,7 @@ pub struct Bill {
     /// Minutes begun.
     pub minutes: i32,
     /// Minutes times rate; 0 where nothing is charged.
-    pub amount: i64,
+    pub amount: Paise,
 }
 
 /// The charge of a session.
@@ -18,8 +19,8 @@ pub struct Bill {
 pub fn bill(started: DateTime<Utc>, ended: DateTime<Utc>, rate_per_minute: i32, charging: bool) -> Bill {
     let seconds = i32::try_from((ended - started).num_seconds().max(0)).unwrap_or(i32::MAX);
     let minutes = seconds / 60 + i32::from(seconds % 60 > 0);
-    let amount = if charging { i64::from(minutes) * i64::from(rate_per_minute.max(0)) } else { 0 };
-    Bill { seconds, minutes, amount }
+    let rate = if charging { Paise(rate_per_minute.max(0).into()) } else { Paise::ZERO };
+    Bill { seconds, minutes, amount: rate.times(minutes.into()) }
 }
 
 #[cfg(test)]
@@ -33,11 +34,11 @@ mod tests {
         let start = DateTime::<Utc>::UNIX_EPOCH;
         let after = |seconds| start + TimeDelta::seconds(seconds);
         // The seed's own figures: 37m 7s at 500 paise are 38 minutes and 190 rupees.
-        assert_eq!(bill(start, after(2227), 500, true), Bill { seconds: 2227, minutes: 38, amount: 19_000 });
-        assert_eq!(bill(start, after(0), 500, true), Bill { seconds: 0, minutes: 0, amount: 0 });
+        assert_eq!(bill(start, after(2227), 500, true), Bill { seconds: 2227, minutes: 38, amount: Paise(19_000) });
+        assert_eq!(bill(start, after(0), 500, true), Bill { seconds: 0, minutes: 0, amount: Paise::ZERO });
         assert_eq!(bill(start, after(60), 500, true).minutes, 1);
         assert_eq!(bill(start, after(61), 500, true).minutes, 2);
-        assert_eq!(bill(start, after(61), 500, false).amount, 0);
+        assert_eq!(bill(start, after(61), 500, false).amount, Paise::ZERO);
         assert_eq!(bill(after(5), start, 500, true).seconds, 0);
     }
 }

@@ -6,6 +6,7 @@ use consilium_storage::connect::payloads::{PatientPreview, SessionEnded};
 use consilium_storage::connect::sessions::Session;
 use consilium_storage::connect::{Actor, Party};
 use consilium_storage::ids::{SessionId, UserId};
+use consilium_storage::money::Paise;
 use consilium_storage::states::session::Status;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -164,7 +165,9 @@ pub struct SessionDetail {
     /// Minutes begun.
     pub billed_minutes: Option<i32>,
     /// Paise.
-    pub amount: Option<i64>,
+    pub amount: Option<Paise>,
+    /// What of it the wallet did not cover, in paise; null until the end.
+    pub amount_due: Option<Paise>,
     /// Why it ended.
     pub end_reason: Option<String>,
     /// Shown to the doctor only.
@@ -217,6 +220,7 @@ impl SessionDetail {
             duration_seconds: session.duration_seconds,
             billed_minutes: session.billed_minutes,
             amount: session.amount,
+            amount_due: session.amount_due,
             end_reason: session.end_reason,
             end_note: session.end_note.filter(|_| viewer == Party::Doctor),
             ended_by: session.ended_by,

@@ -9,6 +9,7 @@ pub mod messages;
 pub mod payloads;
 pub mod receipts;
 pub mod sessions;
+pub mod wallet;
 
 use serde::{Deserialize, Serialize};
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::Actor;
 use super::calls::Call;
 use crate::accounts::patients::Sex;
-use crate::ids::{MessageId, SessionId, UserId};
+use crate::ids::{MessageId, OrderId, SessionId, UserId};
+use crate::money::Paise;
 use crate::states::{session, video};
 
 /// The patient as others see them (connect-v2 §3, `PatientPreview`).
@@ -97,7 +98,7 @@ pub struct SessionEnded {
     /// Minutes begun.
     pub billed_minutes: Option<i32>,
     /// Paise.
-    pub amount: Option<i64>,
+    pub amount: Option<Paise>,
     /// Who ended it.
     pub ended_by: Option<Actor>,
     /// The reason given, `timeout` by the idle timer.
@@ -145,4 +146,24 @@ pub struct ParticipantChanged {
     pub identity: String,
     /// When the media server said so.
     pub at: DateTime<Utc>,
+}
+
+/// What became of a top-up order (connect-v2 §4.8).
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PaymentChanged {
+    /// The order.
+    pub order_id: OrderId,
+    /// What is in the wallet now, in paise.
+    pub balance: Paise,
+}
+
+/// A wallet holds another amount: by an order, or by the end of a consultation.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct WalletUpdated {
+    /// The order that was credited.
+    pub order_id: Option<OrderId>,
+    /// The consultation that was debited.
+    pub session_id: Option<SessionId>,
+    /// What is in the wallet now, in paise.
+    pub balance: Paise,
 }

@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use super::{Actor, Party};
 use crate::error::Result;
 use crate::ids::{SessionId, UserId};
+use crate::money::Paise;
 use crate::states::{session::Status, video};
 
 /// A consultation as it stands in the database.
@@ -47,8 +48,10 @@ pub struct Session {
     pub duration_seconds: Option<i32>,
     /// Minutes begun.
     pub billed_minutes: Option<i32>,
-    /// Paise.
-    pub amount: Option<i64>,
+    /// Minutes times rate.
+    pub amount: Option<Paise>,
+    /// What of it the wallet did not cover.
+    pub amount_due: Option<Paise>,
     /// The patient's camera permission.
     pub video_state: video::State,
     /// How many offers were made.
@@ -170,7 +173,7 @@ macro_rules! select_sessions {
             Session,
             "select id, patient_id, doctor_id, status, category, symptoms, active_treatment, medical_history,
                     rate_per_minute, created_at, expires_at, started_at, ended_at, ended_by, end_reason, end_note,
-                    duration_seconds, billed_minutes, amount, video_state, consent_round
+                    duration_seconds, billed_minutes, amount, amount_due, video_state, consent_round
              from sessions " + $tail
             $(, $bind)*
         )
@@ -277,8 +280,10 @@ pub struct End {
     pub duration_seconds: i32,
     /// Minutes begun.
     pub billed_minutes: i32,
-    /// Paise.
-    pub amount: i64,
+    /// Minutes times rate.
+    pub amount: Paise,
+    /// What of it the wallet did not cover.
+    pub amount_due: Paise,
 }
 
 // What patients say never reaches a log, however it is printed.
@@ -297,7 +302,7 @@ pub async fn set_ended(conn: &mut PgConnection, id: SessionId, end: &End) -> Res
         "with ended as (
              update sessions
              set status = 'ENDED', ended_at = $2, ended_by = $3, end_reason = $4, end_note = $5,
-                 duration_seconds = $6, billed_minutes = $7, amount = $8, video_state = 'NOT_ALLOWED'
+                 duration_seconds = $6, billed_minutes = $7, amount = $8, amount_due = $9, video_state = 'NOT_ALLOWED'
              where id = $1 and status = 'ONGOING'
              returning doctor_id
          )
@@ -309,7 +314,8 @@ pub async fn set_ended(conn: &mut PgConnection, id: SessionId, end: &End) -> Res
         end.note,
         end.duration_seconds,
         end.billed_minutes,
-        end.amount
+        end.amount as _,
+        end.amount_due as _
     )
     .execute(conn)
     .await?;

@@ -2,22 +2,24 @@
 
 use consilium_realtime::engine::Origin;
 use consilium_storage::audit::{self, Entry};
-use consilium_storage::connect::payloads::{CallChanged, SessionEnded, VideoPermission};
+use consilium_storage::connect::payloads::{CallChanged, SessionEnded, VideoPermission, WalletUpdated};
 use consilium_storage::connect::sessions::{self, End, Session};
 use consilium_storage::connect::{Actor, calls, messages};
 use consilium_storage::events::Event;
 use consilium_storage::ids::SessionId;
+use consilium_storage::ledger::{self, Kind, Posting, Reference};
+use consilium_storage::money::Paise;
 use consilium_storage::states::session::Status;
 use consilium_storage::states::{Step, call, session, video};
 use consilium_storage::tx::Tx;
 
 use super::super::access::participant_for_update;
-use super::super::rules;
+use super::super::rules::{self, Bill};
 use super::super::wire::{self, EndSession};
 use super::{actor, step};
 use crate::accounts::caller::Account;
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// ONGOING to ENDED by a party. The first end stands; its values return to everybody who ends again.
 ///
@@ -79,6 +81,7 @@ async fn end_locked(app: &App, tx: &mut Tx, mut session: Session, by: Actor, bod
     let last = messages::find_last_at(tx.conn(), session.id).await?;
     let ended_at = now.max(started).max(last.unwrap_or(started));
     let bill = rules::bill(started, ended_at, session.rate_per_minute, app.config.charging);
+    let charge = charge(tx, &session, &bill).await?;
     let end = End {
         at: ended_at,
         by,
@@ -87,6 +90,7 @@ async fn end_locked(app: &App, tx: &mut Tx, mut session: Session, by: Actor, bod
         duration_seconds: bill.seconds,
         billed_minutes: bill.minutes,
         amount: bill.amount,
+        amount_due: bill.amount.minus(charge.debited),
     };
     sessions::set_ended(tx.conn(), session.id, &end).await?;
     if let Ok(Step::To(state)) = video::transition(session.video_state, video::Event::Reset) {
@@ -105,6 +109,10 @@ async fn end_locked(app: &App, tx: &mut Tx, mut session: Session, by: Actor, bod
         open.ended_at = Some(ended_at);
         tx.emit(Event::CallEnded(CallChanged { call: open }), &parties);
     }
+    if let Some(balance) = charge.balance {
+        let data = WalletUpdated { order_id: None, session_id: Some(session.id), balance };
+        tx.emit(Event::WalletUpdated(data), &[session.patient_id]);
+    }
     session.status = Status::Ended;
     session.ended_at = Some(ended_at);
     session.ended_by = Some(by);
@@ -112,9 +120,45 @@ async fn end_locked(app: &App, tx: &mut Tx, mut session: Session, by: Actor, bod
     session.duration_seconds = Some(bill.seconds);
     session.billed_minutes = Some(bill.minutes);
     session.amount = Some(bill.amount);
+    session.amount_due = Some(end.amount_due);
     let view = wire::ended(&session);
     tx.emit(Event::SessionEnded(view.clone()), &parties);
     Ok(view)
+}
+
+/// What the wallet gave for a session.
+struct Charge {
+    debited: Paise,
+    /// What is left in it; none where nothing was debited.
+    balance: Option<Paise>,
+}
+
+/// Debits the wallet by as much of the bill as it holds, never more (connect-v2 45); the wallet is held until the
+/// session's end is committed.
+async fn charge(tx: &mut Tx, session: &Session, bill: &Bill) -> Result<Charge> {
+    let nothing = Charge { debited: Paise::ZERO, balance: None };
+    if !bill.amount.is_positive() {
+        return Ok(nothing);
+    }
+    let held = ledger::lock_wallet(tx.conn(), session.patient_id).await?;
+    let debited = bill.amount.min(held);
+    if !debited.is_positive() {
+        return Ok(nothing);
+    }
+    let at = tx.now();
+    let posting = Posting {
+        kind: Kind::SessionDebit,
+        reference: Reference::Session(session.id),
+        from: ledger::Account::Wallet(session.patient_id),
+        to: ledger::Account::Doctor(session.doctor_id),
+        amount: debited,
+        description: &format!("Consultation, {} min", bill.minutes),
+        at,
+    };
+    // The row of the session is held and was ONGOING: nothing can have debited it before.
+    let posted = ledger::post(tx.conn(), &posting).await?;
+    let posted = posted.ok_or_else(|| Error::internal("a running session was debited already"))?;
+    Ok(Charge { debited, balance: posted.balance })
 }
 
 /// The media room goes with the session; where the media server is away it closes by itself when it is empty.
