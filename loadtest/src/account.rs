@@ -40,14 +40,14 @@ pub(crate) struct Account {
 impl Account {
     /// The administrator.
     pub(crate) async fn admin(http: &Http) -> Result<Self, Trouble> {
-        let pair = sign_in(http, &Who::Admin).await?;
+        let pair = sign_in(http, &Who::Admin, 0).await?;
         Ok(Self::of(Uuid::nil(), Who::Admin, pair))
     }
 
     /// A new patient with a complete profile.
     pub(crate) async fn patient(http: &Http, phone: String, node: usize) -> Result<Self, Trouble> {
         let who = Who::Patient { phone };
-        let pair = sign_in(http, &who).await?;
+        let pair = sign_in(http, &who, node).await?;
         let mut call =
             Call::post("/api/v2/users/me", Some(&pair.access_token), json!({"age": 30 + node % 40, "sex": "female"}));
         call.method = hyper::Method::PATCH;
@@ -66,7 +66,7 @@ impl Account {
         let doctor: Value = http.call(0, &call).await?.expect()?;
         let id = id_of(&doctor)?;
         let who = Who::Doctor { email };
-        let pair = sign_in(http, &who).await?;
+        let pair = sign_in(http, &who, 0).await?;
         Ok(Self::of(id, who, pair))
     }
 
@@ -80,7 +80,7 @@ impl Account {
         let answer = http.call(node, &Call::post("/api/v2/auth/refresh", None, body)).await?;
         let pair = match answer.expect::<TokenPair>() {
             Ok(pair) => pair,
-            Err(Trouble::Refused(refusal)) if refusal.status == 401 => sign_in(http, &self.who).await?,
+            Err(Trouble::Refused(refusal)) if refusal.status == 401 => sign_in(http, &self.who, node).await?,
             Err(trouble) => return Err(trouble),
         };
         self.access = pair.access_token;
@@ -89,27 +89,27 @@ impl Account {
     }
 }
 
-async fn sign_in(http: &Http, who: &Who) -> Result<TokenPair, Trouble> {
+async fn sign_in(http: &Http, who: &Who, node: usize) -> Result<TokenPair, Trouble> {
     let (path, body) = match who {
         Who::Patient { phone } => {
-            let code = code(http, phone).await?;
+            let code = code(http, phone, node).await?;
             let body = json!({"phone": phone, "code": code, "name": "Load Patient"});
             ("/api/v2/auth/verify-otp", body)
         }
         Who::Doctor { email } => ("/api/v2/auth/doctor/login", json!({"email": email, "password": PASSWORD})),
         Who::Admin => ("/api/v2/admin/auth/login", json!({"username": ADMIN.0, "password": ADMIN.1})),
     };
-    http.call(0, &Call::post(path, None, body)).await?.expect()
+    http.call(node, &Call::post(path, None, body)).await?.expect()
 }
 
 /// Asks for a code and reads it from the development inbox.
-async fn code(http: &Http, phone: &str) -> Result<String, Trouble> {
+async fn code(http: &Http, phone: &str, node: usize) -> Result<String, Trouble> {
     let body = json!({"phone": phone});
-    http.call(0, &Call::post("/api/v2/auth/request-otp", None, body)).await?.expect::<Value>()?;
+    http.call(node, &Call::post("/api/v2/auth/request-otp", None, body)).await?.expect::<Value>()?;
     let path = format!("/dev/inbox.json?channel=sms&to={}", phone.replace('+', "%2B"));
     // The message may be sent a moment after the answer.
     for _ in 0..50 {
-        let inbox: Value = http.call(0, &Call::get(&path, None)).await?.expect()?;
+        let inbox: Value = http.call(node, &Call::get(&path, None)).await?.expect()?;
         let code = inbox
             .get("items")
             .and_then(Value::as_array)

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::chaos::ChaosArgs;
+use crate::fleet::FleetArgs;
 use crate::http::Target;
 
 /// Drives a Consilium server as patients and doctors would, and checks that it kept its promises.
@@ -18,7 +20,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Whole consultations at a set rate, then the check of everything seen.
-    Run(Run),
+    Run(Box<Run>),
     /// Idle connections: what each costs the server in memory.
     Idle(Idle),
     /// Everybody loses the connection at once: how long until all are back without a gap.
@@ -46,13 +48,17 @@ pub(crate) struct Server {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) server: Server,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    #[command(flatten)]
+    pub(crate) chaos: ChaosArgs,
     /// Consultations at the same time.
     #[arg(long, default_value_t = 50)]
     pub(crate) sessions: usize,
     /// New consultations a second; the default fills up in ten seconds.
     #[arg(long)]
     pub(crate) arrival: Option<f64>,
-    /// How long new consultations begin, such as 60, 60s or 5m.
+    /// How long new consultations begin, such as 60, 60s or 5m; with --fault-count at least so long.
     #[arg(long, value_parser = seconds, default_value = "60s")]
     pub(crate) duration: Duration,
     /// Doctors; the default is one for at most four patients, which keeps them under the command limit.
@@ -76,9 +82,12 @@ pub(crate) struct Run {
     /// No video permission.
     #[arg(long)]
     pub(crate) no_video: bool,
-    /// Seed of all chances (accounts are new each time).
+    /// Seed of all chances, the faults included (accounts are new each time).
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// Several runs one after the other, one for each of these seeds, parted by commas.
+    #[arg(long, value_delimiter = ',', conflicts_with = "seed")]
+    pub(crate) seeds: Vec<u64>,
     /// Write the report as JSON.
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
@@ -86,7 +95,7 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) html: Option<PathBuf>,
     /// Kill this process with SIGKILL; somebody else restarts it.
-    #[arg(long, conflicts_with = "server_cmd", requires = "kill_after")]
+    #[arg(long, conflicts_with_all = ["server_cmd", "fleet"], requires = "kill_after")]
     pub(crate) kill_pid: Option<i32>,
     /// When to kill, in seconds from the begin of the load; several, parted by commas.
     #[arg(long, value_parser = seconds, value_delimiter = ',')]
@@ -166,7 +175,7 @@ impl Run {
 }
 
 /// Reads `90`, `90s`, `1.5m`, `2h`.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let (number, factor) = if let Some(number) = text.strip_suffix('s') {
         (number, 1.0)
     } else if let Some(number) = text.strip_suffix('m') {

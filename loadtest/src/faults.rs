@@ -6,11 +6,12 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde::Serialize;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::fleet::send;
 use crate::http::{Call, Http};
 
 /// The longest a start may take, the first one with its database included.
@@ -72,7 +73,7 @@ impl Process {
     /// SIGTERM, and SIGKILL if it stays.
     pub(crate) async fn stop(mut self) {
         if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
-            drop(kill(pid, Signal::TERM));
+            drop(send(pid, Signal::TERM));
         }
         if timeout(Duration::from_secs(40), self.child.wait()).await.is_err() {
             drop(self.child.kill().await);
@@ -88,14 +89,7 @@ pub(crate) async fn is_ready(http: &Http) -> bool {
 
 /// SIGKILL to a process of somebody else's.
 pub(crate) fn kill_dash_nine(pid: i32) -> Result<(), String> {
-    kill(pid, Signal::KILL)
-}
-
-fn kill(pid: i32, signal: Signal) -> Result<(), String> {
-    let pid = Pid::from_raw(pid)
-        .filter(|pid| pid.as_raw_nonzero().get() > 1)
-        .ok_or_else(|| format!("{pid} is no process to kill"))?;
-    kill_process(pid, signal).map_err(|error| error.to_string())
+    send(pid, Signal::KILL)
 }
 
 fn spawn(command: &str, log: &Path) -> io::Result<Child> {

@@ -128,20 +128,33 @@ impl<'a> Call<'a> {
 pub(crate) struct Http {
     pub(crate) targets: Vec<Target>,
     idle: Mutex<Vec<(usize, SendRequest<Full<Bytes>>)>>,
-    permits: Semaphore,
+    /// For each target its own: requests that wait for a node that hangs keep nobody from the others.
+    permits: Vec<Semaphore>,
+    patience: Duration,
     tasks: TaskTracker,
 }
 
 impl Http {
-    /// At most `connections` requests at a time.
+    /// At most `connections` requests to a node at a time.
     pub(crate) fn new(targets: Vec<Target>, connections: usize) -> Self {
-        Self { targets, idle: Mutex::new(Vec::new()), permits: Semaphore::new(connections), tasks: TaskTracker::new() }
+        let permits = targets.iter().map(|_| Semaphore::new(connections)).collect();
+        Self { targets, idle: Mutex::new(Vec::new()), permits, patience: PATIENCE, tasks: TaskTracker::new() }
+    }
+
+    /// Waits no longer than this for an answer.
+    pub(crate) fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The number of the node that `at` means, counted round.
+    pub(crate) fn node(&self, at: usize) -> usize {
+        at % self.targets.len().max(1)
     }
 
     /// The address of node `at`, counted round.
     pub(crate) fn authority(&self, at: usize) -> &str {
-        let at = at % self.targets.len().max(1);
-        self.targets.get(at).map_or("127.0.0.1:8080", |target| target.authority.as_str())
+        self.targets.get(self.node(at)).map_or("127.0.0.1:8080", |target| target.authority.as_str())
     }
 
     fn take_idle(&self, at: usize) -> Option<SendRequest<Full<Bytes>>> {
@@ -169,8 +182,11 @@ impl Http {
 
     /// One request to node `at`, one whole answer.
     pub(crate) async fn call(&self, at: usize, call: &Call<'_>) -> Result<Answer, Trouble> {
-        let at = at % self.targets.len().max(1);
-        let permit = self.permits.acquire().await;
+        let at = self.node(at);
+        let permit = match self.permits.get(at) {
+            Some(permits) => Some(permits.acquire().await),
+            None => None,
+        };
         let exchange = async {
             if let Some(mut sender) = self.take_idle(at)
                 && sender.ready().await.is_ok()
@@ -180,7 +196,7 @@ impl Http {
             let sender = self.connect(at).await?;
             self.exchange(at, sender, call).await
         };
-        let answer = timeout(PATIENCE, exchange).await;
+        let answer = timeout(self.patience, exchange).await;
         drop(permit);
         answer.unwrap_or_else(|_| Err(Trouble::Transport("no answer in time".into())))
     }
@@ -224,13 +240,14 @@ impl Http {
                 request.body(Full::new(Bytes::new())).map_err(|error| Trouble::Transport(error.to_string()))?;
             sender.send_request(request).await.map_err(transport)
         };
-        let response =
-            timeout(PATIENCE, open).await.unwrap_or_else(|_| Err(Trouble::Transport("no answer in time".into())))?;
+        let response = timeout(self.patience, open)
+            .await
+            .unwrap_or_else(|_| Err(Trouble::Transport("no answer in time".into())))?;
         if response.status().as_u16() == 200 {
             return Ok(response);
         }
         let status = response.status().as_u16();
-        let body = timeout(PATIENCE, response.into_body().collect()).await;
+        let body = timeout(self.patience, response.into_body().collect()).await;
         let body = match body {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(_)) | Err(_) => Bytes::new(),

@@ -6,9 +6,11 @@
 
 mod account;
 mod args;
+mod chaos;
 mod client;
 mod command;
 mod faults;
+mod fleet;
 mod frame;
 mod history;
 mod http;
@@ -29,16 +31,24 @@ mod world;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Cli, Command};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.command {
-        Command::Run(args) => Box::pin(run::run(args)).await,
-        Command::Idle(args) => Box::pin(idle::idle(args)).await,
-        Command::Resume(args) => Box::pin(resume::resume(args)).await,
+    let work = async {
+        match cli.command {
+            Command::Run(args) => Box::pin(run::run(&args)).await,
+            Command::Idle(args) => Box::pin(idle::idle(args)).await,
+            Command::Resume(args) => Box::pin(resume::resume(args)).await,
+        }
+    };
+    // Dropping the work ends every process that it started, and lets go on what it had stopped.
+    let done = tokio::select! {
+        done = work => done,
+        signal = interrupted() => Err(format!("interrupted by {signal}")),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -47,5 +57,17 @@ async fn main() -> ExitCode {
             eprintln!("loadtest: {why}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// The first of the signals that ask for an end.
+async fn interrupted() -> &'static str {
+    let listening = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = listening else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
     }
 }

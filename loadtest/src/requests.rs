@@ -20,6 +20,8 @@ pub(crate) struct Requests {
     stream: Option<Stream>,
     last_id: Option<String>,
     conn: u32,
+    /// How many nodes after the socket's: another one, and the next after a failure.
+    shift: usize,
     /// When to connect (again).
     due: Option<Instant>,
     cut: Option<Instant>,
@@ -27,7 +29,7 @@ pub(crate) struct Requests {
 
 impl Requests {
     pub(crate) fn new(log: UserLog) -> Self {
-        Self { log, stream: None, last_id: None, conn: 0, due: Some(Instant::now()), cut: None }
+        Self { log, stream: None, last_id: None, conn: 0, shift: 1, due: Some(Instant::now()), cut: None }
     }
 
     /// The next block; `None` at its end or when it is time to connect. Never, without a stream.
@@ -57,7 +59,7 @@ impl Requests {
 
     pub(crate) async fn open(&mut self, world: &World, token: &str, node: usize) -> Option<u16> {
         let path = "/api/v2/connect/sessions/requests/stream";
-        let opened = world.http.stream(node, path, token, self.last_id.as_deref()).await;
+        let opened = world.http.stream(node + self.shift, path, token, self.last_id.as_deref()).await;
         match opened {
             Ok(response) => {
                 self.conn += 1;
@@ -72,12 +74,15 @@ impl Requests {
                 None
             }
             Err(trouble) => {
+                self.shift += 1;
                 let pause = rand::rng().random_range(100..600);
                 self.due = Some(Instant::now() + Duration::from_millis(pause));
                 match trouble {
                     Trouble::Refused(refusal) => {
-                        if refusal.status != 401 {
-                            world.stats.error(format!("requests stream: {}", refusal.label()));
+                        match refusal.status {
+                            401 => {}
+                            503 => world.stats.strain(format!("requests stream: {}", refusal.label())),
+                            _ => world.stats.error(format!("requests stream: {}", refusal.label())),
                         }
                         Some(refusal.status)
                     }
@@ -90,10 +95,16 @@ impl Requests {
     /// The stream ended, or it is time to cut it.
     pub(crate) fn ended(&mut self, world: &World) {
         let why = if self.cut.is_some_and(|at| at <= Instant::now()) { "cut by us" } else { "ended" };
+        self.shift += 1;
         self.stream = None;
         self.cut = None;
         self.due = Some(Instant::now() + Duration::from_millis(rand::rng().random_range(0..100)));
         self.note(world, What::Closed { why: why.into() });
+    }
+
+    /// Cuts the stream as soon as the next block is waited for.
+    pub(crate) fn cut_now(&mut self) {
+        self.cut = Some(Instant::now());
     }
 
     /// Notes a block; what the doctor has to act on comes back.
@@ -151,7 +162,7 @@ fn measure(world: &World, data: &str) {
     }
     match serde_json::from_str::<Preview>(data) {
         Ok(preview) => {
-            if let Some(began) = world.take_mark(Mark::Request(preview.patient.user_id)) {
+            if let Some((began, _)) = world.take_mark(Mark::Request(preview.patient.user_id)) {
                 world.stats.record(Step::RequestShown, began.elapsed());
             }
         }

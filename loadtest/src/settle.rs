@@ -132,10 +132,13 @@ fn read(text: &str) -> Option<What> {
 /// A GET that renews the token once if it has expired, and bears a server that is just coming back.
 async fn authorized(http: &Http, path: &str, account: &mut Account) -> Result<Answer, Trouble> {
     let mut last = Trouble::Transport("not tried".into());
+    let start = rand::random_range(0..http.targets.len().max(1));
     for attempt in 0..20_u64 {
         let call = Call::get(path, Some(&account.access));
-        match http.call(0, &call).await {
-            Ok(answer) if answer.status == 401 => account.renew(http, 0).await?,
+        // From one node after the other: whoever was written to, all must tell the same.
+        let node = start + attempt as usize;
+        match http.call(node, &call).await {
+            Ok(answer) if answer.status == 401 => account.renew(http, node).await?,
             Ok(answer) if answer.status != 503 => return Ok(answer),
             Ok(answer) => last = Trouble::Transport(format!("status {}", answer.status)),
             Err(trouble) => last = trouble,

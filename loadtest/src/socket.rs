@@ -37,8 +37,18 @@ pub(crate) enum Refused {
 
 /// Connects and waits for the greeting.
 pub(crate) async fn open(authority: &str, token: &str, since: Option<&str>) -> Result<(Socket, Greeting), Refused> {
+    open_within(Duration::from_secs(15), authority, token, since).await
+}
+
+/// The same for somebody of little patience.
+pub(crate) async fn open_within(
+    patience: Duration,
+    authority: &str,
+    token: &str,
+    since: Option<&str>,
+) -> Result<(Socket, Greeting), Refused> {
     let opening = Box::pin(open_now(authority, token, since));
-    timeout(Duration::from_secs(15), opening).await.unwrap_or(Err(Refused::Transport))
+    timeout(patience, opening).await.unwrap_or(Err(Refused::Transport))
 }
 
 async fn open_now(authority: &str, token: &str, since: Option<&str>) -> Result<(Socket, Greeting), Refused> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use tokio::time::Instant;
 
 /// A measured step of a consultation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -19,6 +20,8 @@ pub(crate) enum Step {
     AcceptSeen,
     SendAck,
     SendSeen,
+    /// The same where the two hold on to different nodes.
+    SendSeenAcross,
     /// A message whose acknowledgement took more than one connection.
     SendAckAcross,
     Delivered,
@@ -34,13 +37,14 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Request,
         Self::RequestShown,
         Self::Accept,
         Self::AcceptSeen,
         Self::SendAck,
         Self::SendSeen,
+        Self::SendSeenAcross,
         Self::SendAckAcross,
         Self::Delivered,
         Self::Read,
@@ -60,6 +64,7 @@ impl Step {
             Self::AcceptSeen => "accept → patient's frame",
             Self::SendAck => "send → ack",
             Self::SendSeen => "send → other's frame",
+            Self::SendSeenAcross => "send → frame on another node",
             Self::SendAckAcross => "send → ack, across a reconnect",
             Self::Delivered => "delivered → sender's frame",
             Self::Read => "read → sender's frame",
@@ -81,6 +86,7 @@ impl Step {
             Self::AcceptSeen => "accept_seen",
             Self::SendAck => "send_ack",
             Self::SendSeen => "send_seen",
+            Self::SendSeenAcross => "send_seen_across_nodes",
             Self::SendAckAcross => "send_ack_across_reconnect",
             Self::Delivered => "delivered_seen",
             Self::Read => "read_seen",
@@ -122,6 +128,21 @@ pub(crate) struct Second {
     pub(crate) steps: BTreeMap<&'static str, Sample>,
 }
 
+/// Whether faults are under way.
+#[derive(Debug, Default)]
+struct Trouble {
+    open: bool,
+    /// Of a kind in which a living server refuses.
+    refusing: bool,
+    until: Option<Instant>,
+}
+
+impl Trouble {
+    fn explains(&self, now: Instant) -> bool {
+        self.open || self.until.is_some_and(|until| now < until)
+    }
+}
+
 /// All numbers of a run.
 #[derive(Debug)]
 pub(crate) struct Stats {
@@ -129,6 +150,9 @@ pub(crate) struct Stats {
     seconds: Mutex<Vec<Second>>,
     /// Errors by kind; refusals that the scenario's own races explain stand apart.
     errors: Mutex<BTreeMap<String, u64>>,
+    /// What would be an error, had not a fault been under way or just been over.
+    strains: Mutex<BTreeMap<String, u64>>,
+    trouble: Mutex<Trouble>,
     refusals: Mutex<BTreeMap<String, u64>>,
     error_count: AtomicU64,
     pub(crate) live_sessions: AtomicI64,
@@ -150,6 +174,8 @@ impl Stats {
             meters,
             seconds: Mutex::default(),
             errors: Mutex::default(),
+            strains: Mutex::default(),
+            trouble: Mutex::default(),
             refusals: Mutex::default(),
             error_count: AtomicU64::new(0),
             live_sessions: AtomicI64::new(0),
@@ -171,6 +197,42 @@ impl Stats {
     pub(crate) fn error(&self, kind: String) {
         self.error_count.fetch_add(1, Ordering::Relaxed);
         bump(&self.errors, kind);
+    }
+
+    /// An error, unless a fault of ours explains it. Only for what a fault may do to somebody: a server that is
+    /// away or slow, never a wrong answer.
+    pub(crate) fn strain(&self, kind: String) {
+        let explained = self.trouble.lock().is_ok_and(|trouble| trouble.explains(Instant::now()));
+        if explained {
+            bump(&self.strains, kind);
+        } else {
+            self.error(kind);
+        }
+    }
+
+    /// A fault begins, and whether it makes a server refuse what it might otherwise do.
+    pub(crate) fn trouble_begins(&self, refusing: bool) {
+        if let Ok(mut trouble) = self.trouble.lock() {
+            trouble.refusing &= trouble.explains(Instant::now());
+            trouble.refusing |= refusing;
+            trouble.open = true;
+        }
+    }
+
+    /// A fault is over; its consequences may show for a while.
+    pub(crate) fn trouble_ends(&self, grace: Duration) {
+        if let Ok(mut trouble) = self.trouble.lock() {
+            trouble.open = false;
+            trouble.until = Some(Instant::now() + grace);
+        }
+    }
+
+    /// Whether a command without an answer may have been refused.
+    pub(crate) fn may_refuse_unheard(&self) -> bool {
+        self.trouble.lock().is_ok_and(|mut trouble| {
+            trouble.refusing &= trouble.explains(Instant::now());
+            trouble.refusing
+        })
     }
 
     /// A refusal that the contract foresees for a race of this scenario.
@@ -226,6 +288,10 @@ impl Stats {
         self.errors.lock().map(|map| map.clone()).unwrap_or_default()
     }
 
+    pub(crate) fn strains(&self) -> BTreeMap<String, u64> {
+        self.strains.lock().map(|map| map.clone()).unwrap_or_default()
+    }
+
     pub(crate) fn refusals(&self) -> BTreeMap<String, u64> {
         self.refusals.lock().map(|map| map.clone()).unwrap_or_default()
     }
@@ -238,5 +304,41 @@ impl Stats {
 fn bump(map: &Mutex<BTreeMap<String, u64>>, kind: String) {
     if let Ok(mut map) = map.lock() {
         *map.entry(kind).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_fault_explains_what_happens_while_it_lasts_and_shortly_after() {
+        let now = Instant::now();
+        let mut trouble = Trouble::default();
+        assert!(!trouble.explains(now));
+        trouble.open = true;
+        assert!(trouble.explains(now));
+        trouble.open = false;
+        trouble.until = Some(now + Duration::from_secs(3));
+        assert!(trouble.explains(now + Duration::from_secs(2)));
+        assert!(!trouble.explains(now + Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn a_command_may_be_refused_unheard_only_where_the_fault_lets_the_server_refuse() {
+        let stats = Stats::new().unwrap();
+        assert!(!stats.may_refuse_unheard());
+        stats.trouble_begins(false);
+        assert!(!stats.may_refuse_unheard());
+        stats.trouble_ends(Duration::from_secs(60));
+        stats.trouble_begins(true);
+        stats.trouble_ends(Duration::from_secs(60));
+        assert!(stats.may_refuse_unheard());
+        stats.trouble_ends(Duration::ZERO);
+        assert!(!stats.may_refuse_unheard());
+        stats.trouble_begins(false);
+        assert!(!stats.may_refuse_unheard());
     }
 }

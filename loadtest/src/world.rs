@@ -38,7 +38,29 @@ pub(crate) struct Plan {
     /// New consultations a second.
     pub(crate) arrival: f64,
     pub(crate) receipts: bool,
+    /// How long a client waits for an answer before it tries another node.
+    pub(crate) patience: Duration,
     pub(crate) video: bool,
+}
+
+/// An order to many clients at once: lose your connections now.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(crate) struct Cut {
+    /// Which clients are meant follows from this and the client's number.
+    pub(crate) seed: u64,
+    /// The share of them, from 0 to 1.
+    pub(crate) share: f64,
+}
+
+impl Cut {
+    pub(crate) fn hits(self, number: usize) -> bool {
+        // splitmix64: neighbouring numbers must not fall together.
+        let mut mixed = self.seed.wrapping_add((number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        ((mixed >> 11) as f64) < self.share * (1_u64 << 53) as f64
+    }
 }
 
 /// What a moment was noted for, so that whoever sees its effect can say how long it took.
@@ -68,8 +90,10 @@ pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) began: Instant,
     pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) cuts: watch::Receiver<Cut>,
     pub(crate) seed: u64,
-    marks: Mutex<HashMap<Mark, Instant>>,
+    /// When, and with which node.
+    marks: Mutex<HashMap<Mark, (Instant, usize)>>,
     /// Who takes part in which session, as the answers to the requests said.
     sessions: Mutex<HashMap<Uuid, Parties>>,
     doctors: Vec<Uuid>,
@@ -82,7 +106,7 @@ impl World {
         http: Http,
         stats: Stats,
         plan: Plan,
-        phase: watch::Receiver<Phase>,
+        (phase, cuts): (watch::Receiver<Phase>, watch::Receiver<Cut>),
         seed: u64,
         doctors: Vec<Uuid>,
     ) -> Self {
@@ -93,6 +117,7 @@ impl World {
             plan,
             began,
             phase,
+            cuts,
             seed,
             marks: Mutex::default(),
             sessions: Mutex::default(),
@@ -111,14 +136,14 @@ impl World {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    pub(crate) fn mark(&self, mark: Mark, at: Instant) {
+    pub(crate) fn mark(&self, mark: Mark, at: Instant, node: usize) {
         if let Ok(mut marks) = self.marks.lock() {
-            marks.insert(mark, at);
+            marks.insert(mark, (at, self.http.node(node)));
         }
     }
 
-    /// The moment noted, once.
-    pub(crate) fn take_mark(&self, mark: Mark) -> Option<Instant> {
+    /// The moment noted, and the node that was asked, once.
+    pub(crate) fn take_mark(&self, mark: Mark) -> Option<(Instant, usize)> {
         self.marks.lock().ok()?.remove(&mark)
     }
 
@@ -148,5 +173,22 @@ impl World {
         let slot = (*next).max(now);
         *next = slot + Duration::from_secs_f64(1.0 / self.plan.arrival.max(0.001));
         slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_hits_its_share_and_the_same_ones_again() {
+        for (seed, share) in [(1, 0.0), (2, 0.25), (3, 0.8), (4, 1.0)] {
+            let cut = Cut { seed, share };
+            let hit: Vec<usize> = (0..10_000).filter(|number| cut.hits(*number)).collect();
+            assert!((hit.len() as f64 / 10_000.0 - share).abs() < 0.02, "{share}: {}", hit.len());
+            assert!(hit.iter().all(|number| cut.hits(*number)));
+        }
+        let half = |seed| (0..64).filter(|number| Cut { seed, share: 0.5 }.hits(*number)).collect::<Vec<_>>();
+        assert_ne!(half(1), half(2));
     }
 }

@@ -58,10 +58,13 @@ impl Client {
         self.note(What::Event { cursor: Some(cursor), event: event.clone() });
         self.stand_at(at);
         if let Some((mark, step)) = seen_step(&event)
-            && let Some(began) = self.world.take_mark(mark)
+            && let Some((began, from)) = self.world.take_mark(mark)
             && self.resuming.is_none()
         {
             self.world.stats.record(step, began.elapsed());
+            if step == Step::SendSeen && from != self.world.http.node(self.node) {
+                self.world.stats.record(Step::SendSeenAcross, began.elapsed());
+            }
         }
         self.replayed_one();
         Some(Incoming::Event { event })
@@ -114,6 +117,8 @@ impl Client {
         let kind = format!("{}: {}", command.name, error.label());
         if command.foresees(error) {
             self.world.stats.refusal(kind);
+        } else if error.status == 503 {
+            self.world.stats.strain(kind);
         } else {
             self.world.stats.error(kind);
         }
@@ -156,7 +161,7 @@ impl Client {
                 let reference = self.reference();
                 self.send(Command::refresh(reference, &self.account.access));
             }
-            Err(trouble) => self.world.stats.error(format!("refresh: {trouble}")),
+            Err(trouble) => self.trouble("refresh", &trouble),
         }
     }
 }

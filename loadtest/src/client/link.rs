@@ -8,8 +8,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::{Client, Departed};
+use crate::command::Deed;
 use crate::history::record::Channel;
 use crate::history::{Cursor, What};
+use crate::http::Trouble;
 use crate::pace::Bucket;
 use crate::socket;
 use crate::world::Phase;
@@ -20,6 +22,8 @@ impl Client {
         match code {
             1000 | 1001 => {}
             4401 => drop(self.account.renew(&self.world.http, self.node).await),
+            // Without a code, by a failing server, for missed heartbeats or for being slow: a fault may be why.
+            1005 | 1006 | 1011..=1013 | 4408 | 4409 => self.world.stats.strain(format!("closed with {code}")),
             _ => self.world.stats.error(format!("closed with {code}")),
         }
         self.lost(&format!("closed with {code}"));
@@ -43,22 +47,52 @@ impl Client {
             };
             self.socket = Some(socket);
             self.lost(why);
+            if self.chance(0.3) {
+                // Some come back to where they were.
+                self.node = self.node.wrapping_sub(1);
+            }
         }
     }
 
-    /// Forgets the connection; what was not answered goes out again on the next, in its order.
+    /// Many are cut at once; perhaps this client is one of them.
+    pub(super) async fn cut_by_order(&mut self) {
+        let cut = *self.cuts.borrow_and_update();
+        if cut.hits(self.number) {
+            if let Some(requests) = &mut self.requests {
+                requests.cut_now();
+            }
+            self.cut_at_random().await;
+        }
+    }
+
+    /// Counts what a call of the client's own met with.
+    pub(super) fn trouble(&self, what: &str, trouble: &Trouble) {
+        let kind = format!("{what}: {trouble}");
+        match trouble {
+            Trouble::Refused(refusal) if refusal.status != 503 => self.world.stats.error(kind),
+            Trouble::Refused(_) | Trouble::Transport(_) => self.world.stats.strain(kind),
+        }
+    }
+
+    /// Forgets the connection, and tries the next node first; what was not answered goes out again on the next, in its order.
     pub(super) fn lost(&mut self, why: &str) {
         if self.socket.is_none() {
             return;
         }
         self.note(What::Closed { why: why.into() });
         self.socket = None;
+        self.move_on();
         self.resuming = None;
         self.next_cut = None;
         self.world.stats.connections.fetch_sub(1, Ordering::Relaxed);
         while let Some((_, mut command)) = self.pending.pop_last() {
             command.crossed = true;
             command.written = None;
+            if let Deed::Message { client_message_id, .. } = command.deed
+                && self.world.stats.may_refuse_unheard()
+            {
+                self.note(What::Unheard { client_message_id });
+            }
             if let Some(mark) = command.mark() {
                 self.world.take_mark(mark);
             }
@@ -69,7 +103,7 @@ impl Client {
     /// Connects, for as long as the run lasts.
     pub(super) async fn reconnect(&mut self) -> bool {
         let mut pause = Duration::from_millis(40);
-        let mut failures: u32 = 0;
+        let mut failures = 0_usize;
         if let Some(wait) = self.stay_away.take() {
             sleep(wait).await;
         }
@@ -82,18 +116,23 @@ impl Client {
                 Ok(()) => return true,
                 Err(socket::Refused::Unauthenticated) => {
                     if let Err(trouble) = self.account.renew(&self.world.http, self.node).await {
-                        self.world.stats.error(format!("renew: {trouble}"));
+                        self.trouble("renew", &trouble);
                     }
                 }
                 Err(socket::Refused::Status(status)) => {
-                    self.world.stats.error(format!("handshake: {status}"));
+                    let kind = format!("handshake: {status}");
+                    if status == 503 {
+                        self.world.stats.strain(kind);
+                    } else {
+                        self.world.stats.error(kind);
+                    }
                 }
                 Err(socket::Refused::Transport) => {}
             }
             failures += 1;
             // The next node may be alive where this one is not.
-            self.node = self.node.wrapping_add(1);
-            if failures > 1 {
+            self.move_on();
+            if failures > self.world.http.targets.len() {
                 let wait = self.around(pause);
                 sleep(wait).await;
                 pause = (pause * 2).min(Duration::from_secs(1));
@@ -103,7 +142,9 @@ impl Client {
 
     pub(super) async fn connect(&mut self, began: Instant) -> Result<(), socket::Refused> {
         let authority = self.world.http.authority(self.node).to_owned();
-        let (socket, greeting) = socket::open(&authority, &self.account.access, self.position()).await?;
+        let patience = self.world.plan.patience.min(Duration::from_secs(15));
+        let opening = socket::open_within(patience, &authority, &self.account.access, self.position());
+        let (socket, greeting) = Box::pin(opening).await?;
         self.conn += 1;
         self.socket = Some(socket);
         self.connected_at = Some(Instant::now());

@@ -13,6 +13,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message as WsMessage;
 
@@ -23,10 +24,7 @@ use crate::pace::Bucket;
 use crate::requests::Requests;
 use crate::socket::Socket;
 use crate::sse::Block;
-use crate::world::{Phase, World};
-
-/// A command without an answer for so long on a living connection is an error.
-const UNANSWERED: Duration = Duration::from_secs(20);
+use crate::world::{Cut, Phase, World};
 
 /// What a client learns.
 #[derive(Debug)]
@@ -58,7 +56,9 @@ pub(crate) struct Client {
     pub(crate) log: UserLog,
     pub(crate) rng: StdRng,
     pub(crate) requests: Option<Requests>,
+    number: usize,
     node: usize,
+    cuts: watch::Receiver<Cut>,
     socket: Option<Socket>,
     conn: u32,
     position: Option<String>,
@@ -81,13 +81,16 @@ impl Client {
     pub(crate) fn new(world: Arc<World>, account: Account, name: String, number: usize) -> Self {
         let log = UserLog::new(account.id, name);
         let rng = StdRng::seed_from_u64(world.seed.wrapping_add(number as u64 * 7919));
+        let cuts = world.cuts.clone();
         Self {
             world,
             account,
             log,
             rng,
             requests: None,
+            number,
             node: number,
+            cuts,
             socket: None,
             conn: 0,
             position: None,
@@ -105,6 +108,11 @@ impl Client {
 
     pub(crate) fn node(&self) -> usize {
         self.node
+    }
+
+    /// Turns to the next node.
+    pub(crate) fn move_on(&mut self) {
+        self.node = self.node.wrapping_add(1);
     }
 
     /// The cursor to resume with.
@@ -134,7 +142,7 @@ impl Client {
             self.note(What::Sent { session: *session, client_message_id: *client_message_id });
         }
         if let Some(mark) = command.mark() {
-            self.world.mark(mark, command.queued);
+            self.world.mark(mark, command.queued, self.node);
         }
         self.waiting.push_back(command);
     }
@@ -169,8 +177,8 @@ impl Client {
                 self.cut_at_random().await;
                 continue;
             }
-            if self.oldest_written().is_some_and(|at| at + UNANSWERED <= now) {
-                self.world.stats.error("unanswered command".into());
+            if self.oldest_written().is_some_and(|at| at + self.world.plan.patience <= now) {
+                self.world.stats.strain("unanswered command".into());
                 self.lost("unanswered command");
                 continue;
             }
@@ -182,12 +190,14 @@ impl Client {
             let news = tokio::select! {
                 frame = socket.next() => News::Frame(frame),
                 block = shown => News::Block(block),
+                () = ordered(&mut self.cuts) => News::Cut,
                 () = sleep_until(wake) => News::Time,
             };
             self.socket = Some(socket);
             match news {
                 News::Time if Instant::now() >= deadline => return Incoming::Nothing,
                 News::Time => {}
+                News::Cut => self.cut_by_order().await,
                 News::Block(block) => {
                     if let Some(block) = self.shown(block).await {
                         return Incoming::Shown(block);
@@ -207,7 +217,7 @@ impl Client {
 
     fn wake(&self, deadline: Instant) -> Instant {
         let mut wake = deadline;
-        let stale = self.oldest_written().map(|at| at + UNANSWERED);
+        let stale = self.oldest_written().map(|at| at + self.world.plan.patience);
         let token = (!self.waiting.is_empty()).then(|| self.bucket.next_token());
         for other in [self.next_cut, stale, token].into_iter().flatten() {
             wake = wake.min(other);
@@ -243,7 +253,7 @@ impl Client {
                 // Held back by our own limit, not by the server.
                 command.queued = now;
                 if let Some(mark) = command.mark().filter(|_| !command.crossed) {
-                    self.world.mark(mark, now);
+                    self.world.mark(mark, now, self.node);
                 }
             }
             command.written = Some(now);
@@ -294,4 +304,13 @@ enum News {
     Frame(Option<Result<WsMessage, tokio_tungstenite::tungstenite::Error>>),
     Block(Option<Block>),
     Time,
+    /// A cut of many clients is ordered.
+    Cut,
+}
+
+/// The next order to cut.
+async fn ordered(cuts: &mut watch::Receiver<Cut>) {
+    if cuts.changed().await.is_err() {
+        std::future::pending().await
+    }
 }

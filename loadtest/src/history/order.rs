@@ -84,6 +84,7 @@ fn senders_order(index: &Index<'_>, log: &UserLog, violations: &mut Vec<Violatio
         .iter()
         .filter_map(|entry| match &entry.what {
             What::Refused { client_message_id } => *client_message_id,
+            What::Unheard { client_message_id } => Some(*client_message_id),
             _ => None,
         })
         .collect();

@@ -185,6 +185,11 @@ pub(crate) enum What {
     Refused {
         client_message_id: Option<Uuid>,
     },
+    /// A message whose connection was lost while the server was failing: it may have been refused unheard, and its
+    /// repetition then comes after what was sent behind it.
+    Unheard {
+        client_message_id: Uuid,
+    },
     /// A positive answer, over the socket or over REST.
     Ack {
         /// Where the sender's own inbox row stands (settled.md 6); absent for a repeat and for
@@ -294,6 +299,7 @@ impl fmt::Display for Entry {
                 Some(id) => write!(f, "refused message {id}"),
                 None => write!(f, "refused"),
             },
+            What::Unheard { client_message_id } => write!(f, "no answer to message {client_message_id}"),
             What::Ack { cursor, event, .. } => write!(f, "{} ack of {event}", show(cursor)),
             What::Resync { cursor } => write!(f, "{cursor} resync"),
             What::Closed { why } => write!(f, "closed: {why}"),

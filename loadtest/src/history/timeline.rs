@@ -157,6 +157,7 @@ pub(super) fn walk<'a>(log: &'a UserLog, allow_resync: bool, violations: &mut Ve
             | What::Reached { .. }
             | What::Sent { .. }
             | What::Refused { .. }
+            | What::Unheard { .. }
             | What::Closed { .. } => {}
         }
     }

@@ -50,7 +50,8 @@ pub(super) fn page(report: &Report) -> Result<String, fmt::Error> {
     )?;
     verdict(&mut out, report)?;
     steps(&mut out, report)?;
-    let kills: Vec<f64> = report.restarts.iter().map(|r| r.killed_at_s).collect();
+    faults(&mut out, report)?;
+    let kills = report.moments();
     out.push_str("<h2>Latency over time</h2>");
     let latency = [Step::SendAck, Step::SendSeen].map(|step| over_time(&report.seconds, step));
     let lines: Vec<Series<'_>> = latency.into_iter().flatten().collect();
@@ -71,6 +72,7 @@ pub(super) fn page(report: &Report) -> Result<String, fmt::Error> {
     ];
     Plot::new(&lines, "s", "", Scale::Linear).marked(&kills).svg(&mut out)?;
     list(&mut out, "Errors", &report.errors)?;
+    list(&mut out, "Errors that a fault explains", &report.strains)?;
     let title = "Refusals that the scenario's own races explain";
     list(&mut out, title, &report.refusals)?;
     out.push_str("</html>\n");
@@ -79,7 +81,8 @@ pub(super) fn page(report: &Report) -> Result<String, fmt::Error> {
 
 fn verdict(out: &mut String, report: &Report) -> fmt::Result {
     let check = &report.check;
-    let class = if check.violations == 0 && check.undecided.is_empty() { "ok" } else { "bad" };
+    let clean = check.violations == 0 && check.undecided.is_empty() && report.failures.is_empty();
+    let class = if clean { "ok" } else { "bad" };
     write!(
         out,
         "<p class=\"{class}\"><b>{} violations</b> in {} events and {} acknowledgements over {} connections, \
@@ -99,9 +102,46 @@ fn verdict(out: &mut String, report: &Report) -> fmt::Result {
             restart.killed_at_s, restart.ready_after_s
         )?;
     }
+    for failure in &report.failures {
+        write!(out, "<p class=\"bad\">Failed: {}</p>", escape(failure))?;
+    }
     for account in &check.accounts {
         write!(out, "<pre>{}</pre>", escape(account))?;
     }
+    Ok(())
+}
+
+/// What was broken, and what came of it.
+fn faults(out: &mut String, report: &Report) -> fmt::Result {
+    if report.nodes.len() > 1 {
+        out.push_str("<h2>Nodes</h2><table><tr><th>address<th>starts</tr>");
+        for node in &report.nodes {
+            write!(out, "<tr><td>{}<td>{}</tr>", escape(&node.target), node.starts)?;
+        }
+        out.push_str("</table>");
+    }
+    if report.faults.is_empty() {
+        return Ok(());
+    }
+    let seconds = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+    out.push_str(
+        "<h2>Faults</h2><table><tr><th>fault<th>at s<th>over at s<th>all ready after s<th>clients back after s<th></tr>",
+    );
+    for done in &report.faults {
+        write!(
+            out,
+            "<tr><td>{} {}<td>{:.1}<td>{:.1}<td>{}<td>{}<td>{} {}</tr>",
+            done.planned.number,
+            escape(&done.planned.to_string()),
+            done.began_s,
+            done.over_s,
+            seconds(done.ready_after_s),
+            seconds(done.back_after_s),
+            escape(&done.observed),
+            escape(done.failed.as_deref().unwrap_or_default())
+        )?;
+    }
+    out.push_str("</table>");
     Ok(())
 }
 

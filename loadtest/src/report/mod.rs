@@ -12,7 +12,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::args::Run;
+use crate::chaos::{Done, Planned};
 use crate::faults::Restart;
+use crate::fleet::NodeReport;
 use crate::history::Verdict;
 use crate::stats::{Second, Step};
 use crate::world::World;
@@ -94,23 +96,30 @@ pub(crate) struct Report {
     pub(crate) errors: BTreeMap<String, u64>,
     /// Refusals that the scenario's own races explain.
     pub(crate) refusals: BTreeMap<String, u64>,
+    /// Errors that a fault explains.
+    pub(crate) strains: BTreeMap<String, u64>,
     pub(crate) restarts: Vec<Restart>,
+    pub(crate) nodes: Vec<NodeReport>,
+    pub(crate) planned: Vec<Planned>,
+    pub(crate) faults: Vec<Done>,
+    /// What must not happen, whatever is broken: no recovery, a panic, a drain that fails.
+    pub(crate) failures: Vec<String>,
     pub(crate) check: CheckReport,
     pub(crate) seconds: Vec<Second>,
 }
 
 impl Report {
-    pub(crate) fn new(args: &Run, world: &World, loaded: Duration, restarts: Vec<Restart>, verdict: &Verdict) -> Self {
+    pub(crate) fn new(args: &Run, world: &World, wall: Duration, lasted: Duration, verdict: &Verdict) -> Self {
         let stats = &world.stats;
         let load = LoadReport {
-            targets: args.server.targets.iter().map(|target| target.authority.clone()).collect(),
+            targets: world.http.targets.iter().map(|target| target.authority.clone()).collect(),
             sessions: args.sessions,
             doctors: args.doctors(),
             arrival_per_s: args.arrival(),
             message_rate_per_session: args.message_rate,
             message_bytes: args.message_bytes,
             length_s: args.length().as_secs_f64(),
-            duration_s: args.duration.as_secs_f64(),
+            duration_s: lasted.as_secs_f64(),
             reconnect_chance_per_s: args.reconnects,
             receipts: !args.no_receipts,
             video: !args.no_video,
@@ -121,15 +130,30 @@ impl Report {
             version: env!("CARGO_PKG_VERSION"),
             finished_at: finished_at(),
             load,
-            wall_s: loaded.as_secs_f64(),
+            wall_s: wall.as_secs_f64(),
             steps: Step::ALL.iter().filter_map(|step| step_report(world, *step)).collect(),
-            throughput: throughput(world, loaded, args.duration, &seconds),
+            throughput: throughput(world, wall, lasted, &seconds),
             errors: stats.errors(),
             refusals: stats.refusals(),
-            restarts,
+            strains: stats.strains(),
+            restarts: Vec::new(),
+            nodes: Vec::new(),
+            planned: Vec::new(),
+            faults: Vec::new(),
+            failures: Vec::new(),
             check: check_report(verdict),
             seconds,
         }
+    }
+
+    pub(crate) fn error_count(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// Moments at which something was broken.
+    pub(crate) fn moments(&self) -> Vec<f64> {
+        let killed = self.restarts.iter().map(|restart| restart.killed_at_s);
+        killed.chain(self.faults.iter().map(|fault| fault.began_s)).collect()
     }
 }
 

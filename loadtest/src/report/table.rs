@@ -1,7 +1,11 @@
 //! The report on the terminal.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Report, TOLD};
+use crate::fleet::NodeReport;
 use crate::history::Verdict;
+use crate::run::Outcome;
 
 /// Prints the whole report.
 pub(crate) fn print(report: &Report, verdict: &Verdict) {
@@ -35,22 +39,91 @@ pub(crate) fn print(report: &Report, verdict: &Verdict) {
     for restart in &report.restarts {
         println!("server killed at {:.1} s, ready again {:.2} s later", restart.killed_at_s, restart.ready_after_s);
     }
+    faults(report);
     println!();
     if report.errors.is_empty() {
         println!("no errors");
-    } else {
-        println!("errors:");
-        for (kind, count) in &report.errors {
-            println!("  {count:>8}  {kind}");
-        }
     }
-    if !report.refusals.is_empty() {
-        println!("refusals that the scenario's own races explain:");
-        for (kind, count) in &report.refusals {
-            println!("  {count:>8}  {kind}");
-        }
-    }
+    counts("errors:", &report.errors);
+    counts("errors that a fault explains:", &report.strains);
+    counts("refusals that the scenario's own races explain:", &report.refusals);
     check(verdict);
+    for failure in &report.failures {
+        println!("FAILED: {failure}");
+    }
+}
+
+fn counts(title: &str, counts: &BTreeMap<String, u64>) {
+    if !counts.is_empty() {
+        println!("{title}");
+    }
+    for (kind, count) in counts {
+        println!("  {count:>8}  {kind}");
+    }
+}
+
+/// One line a kind: how often, and how long the recovery took.
+fn faults(report: &Report) {
+    if report.nodes.len() > 1 {
+        let of = |node: &NodeReport| format!("{} ({} starts)", node.target, node.starts);
+        println!("nodes: {}", report.nodes.iter().map(of).collect::<Vec<_>>().join(", "));
+    }
+    if report.faults.is_empty() {
+        return;
+    }
+    println!();
+    let (ready, back) = ("all ready after, s", "clients back after, s");
+    println!("{:<20} {:>6} {ready:>26} {back:>26}", "fault", "count");
+    for kind in report.faults.iter().map(|done| done.planned.kind).collect::<BTreeSet<_>>() {
+        let of_kind = || report.faults.iter().filter(|done| done.planned.kind == kind);
+        let ready = spread(of_kind().filter_map(|done| done.ready_after_s));
+        let back = spread(of_kind().filter_map(|done| done.back_after_s));
+        println!("{:<20} {:>6} {ready:>26} {back:>26}", kind.word(), of_kind().count());
+    }
+    let undone = report.planned.len().saturating_sub(report.faults.len());
+    if undone > 0 {
+        println!("{undone} planned faults were not reached");
+    }
+}
+
+/// The median and the worst.
+fn spread(values: impl Iterator<Item = f64>) -> String {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    match (values.get(values.len() / 2), values.last()) {
+        (Some(median), Some(worst)) => format!("median {median:.2}, worst {worst:.2}"),
+        _ => "-".to_owned(),
+    }
+}
+
+/// One line a seed.
+pub(crate) fn summary(outcomes: &[Outcome]) {
+    println!();
+    println!(
+        "{:>20} {:>7} {:>10} {:>10} {:>11} {:>7} {:>9}",
+        "seed", "faults", "messages", "events", "violations", "errors", "failures"
+    );
+    for Outcome { report, .. } in outcomes {
+        let check = &report.check;
+        println!(
+            "{:>20} {:>7} {:>10} {:>10} {:>11} {:>7} {:>9}",
+            report.load.seed,
+            report.faults.len(),
+            check.messages,
+            check.events,
+            check.violations + check.undecided.len(),
+            report.error_count(),
+            report.failures.len()
+        );
+    }
+    let of = |value: fn(&Report) -> usize| outcomes.iter().map(|outcome| value(&outcome.report)).sum::<usize>();
+    println!(
+        "{} runs, {} faults, {} violations, {} failures",
+        outcomes.len(),
+        of(|report| report.faults.len()),
+        of(|report| report.check.violations + report.check.undecided.len()),
+        of(|report| report.failures.len())
+    );
 }
 
 fn check(verdict: &Verdict) {

@@ -102,7 +102,7 @@ impl Chat {
                 client.world.stats.record(Step::TimerLag, now - self.next_message);
             }
             if client.is_full() {
-                client.world.stats.error("a message not sent: too many commands wait".into());
+                client.world.stats.strain("a message not sent: too many commands wait".into());
             } else {
                 let length = client.world.plan.message_bytes;
                 let reference = client.reference();

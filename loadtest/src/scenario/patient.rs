@@ -105,7 +105,7 @@ impl Patient {
                 *until = now + PATIENCE;
                 if !ending && !*fickle {
                     let stats = &self.client.world.stats;
-                    stats.error("a request that no doctor answered".into());
+                    stats.strain("a request that no doctor answered".into());
                 }
                 let reference = self.client.reference();
                 let command = Command::session(reference, Kind::Cancelled, *session);
@@ -185,7 +185,7 @@ impl Patient {
         let key = Uuid::new_v4().to_string();
         let began = Instant::now();
         let sent_us = world.now_us();
-        world.mark(Mark::Request(patient), began);
+        world.mark(Mark::Request(patient), began, self.client.node());
         for attempt in 0..60_u32 {
             if world.phase() >= Phase::Leaving {
                 break;
@@ -195,7 +195,8 @@ impl Patient {
                               "symptoms": ["a load"]});
             let mut call = Call::post("/api/v2/connect/sessions", Some(&token), body);
             call.idempotency_key = Some(key.clone());
-            let answer = world.http.call(self.client.node(), &call).await;
+            let node = self.client.node() + attempt as usize;
+            let answer = world.http.call(node, &call).await;
             match answer.and_then(|answer| answer.expect::<Value>()) {
                 Ok(created) => {
                     if attempt == 0 {
@@ -247,8 +248,12 @@ impl Patient {
                 drop(self.client.account.renew(&world.http, node).await);
                 true
             }
-            429 | 503 => {
+            429 => {
                 world.stats.error(format!("request: {}", refusal.label()));
+                true
+            }
+            503 => {
+                world.stats.strain(format!("request: {}", refusal.label()));
                 true
             }
             _ => {

@@ -1,0 +1,24 @@
+//! Faults: which, when, and what came of them. The plan follows from the seed alone.
+
+pub(crate) mod args;
+mod inject;
+mod kind;
+mod means;
+mod plan;
+
+pub(crate) use args::ChaosArgs;
+pub(crate) use inject::{Done, Injector};
+pub(crate) use kind::Kind;
+pub(crate) use means::{check as check_means, with_redis};
+pub(crate) use plan::Planned;
+
+/// Says what is going to happen.
+pub(crate) fn print_plan(seed: u64, planned: &[Planned]) {
+    if planned.is_empty() {
+        return;
+    }
+    println!("{} faults of seed {seed}, each so many seconds after the recovery from the one before:", planned.len());
+    for fault in planned {
+        println!("  {:>4}  {:>6.3} s  {fault}", fault.number, fault.after_s);
+    }
+}
