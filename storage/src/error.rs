@@ -30,6 +30,12 @@ impl Error {
         Self::Unavailable(sqlx::Error::PoolClosed)
     }
 
+    /// Whether the database was gone: of a commit that says so nobody knows whether it was done.
+    #[must_use]
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+
     /// Whether this is a refusal by the named constraint.
     #[must_use]
     pub fn is_conflict(&self, constraint: &str) -> bool {

@@ -15,7 +15,6 @@ pub mod dev_inbox;
 pub mod embedded;
 pub mod error;
 pub mod events;
-pub mod files;
 pub mod heads;
 pub mod idempotency;
 pub mod ids;

@@ -96,6 +96,12 @@ impl Tx {
         self.posts.push(Post::Message(message));
     }
 
+    /// Everybody in whose inbox this will stand.
+    #[must_use]
+    pub fn recipients(&self) -> Vec<UserId> {
+        self.posts.iter().flat_map(Post::recipients).collect()
+    }
+
     /// Takes the places in the inboxes, writes events and messages, and commits.
     ///
     /// # Errors
