@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use consilium_realtime::bus::memory::MemoryBus;
-use consilium_realtime::engine::Trackers;
+use consilium_realtime::engine::{Nodes, Trackers};
 use consilium_realtime::presence::Leases;
 use consilium_realtime::writer::Command;
 use consilium_realtime::{Engine, Settings};
@@ -57,8 +56,7 @@ async fn main() {
 fn engine(pool: &Pool, lanes: usize, batch: usize) -> Engine {
     let leases = Leases { sign_of_life: TimeDelta::seconds(90), push: TimeDelta::seconds(900) };
     let settings = Settings { epoch: "k1".to_owned(), retention: TimeDelta::hours(72), leases, lanes, batch };
-    let bus = Arc::new(MemoryBus::default());
-    Engine::start(&settings, pool.clone(), Clock::system(), bus, Trackers::default()).0
+    Engine::start(&settings, pool.clone(), Clock::system(), Nodes::one(), Trackers::default()).0
 }
 
 /// A patient and doctor for every session, all ONGOING.

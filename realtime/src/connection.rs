@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use consilium_storage::ids::{LoginId, UserId};
 use futures_util::task::AtomicWaker;
 use tokio::task::AbortHandle;
@@ -72,6 +73,8 @@ pub struct Connection {
     credential: Credential,
     kind: Kind,
     is_doctor: bool,
+    /// When it opened: the oldest of a user's connections makes room, on whatever node it is.
+    opened_at: DateTime<Utc>,
     outbox: Mutex<Outbox>,
     waker: AtomicWaker,
     /// Cuts the socket of a stream whose client does not even take the close.
@@ -109,12 +112,13 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 impl Connection {
     /// A connection that is behind until [`Connection::start`] says where it begins.
     #[must_use]
-    pub fn new(credential: Credential, kind: Kind, is_doctor: bool) -> Arc<Self> {
+    pub fn new(credential: Credential, kind: Kind, is_doctor: bool, opened_at: DateTime<Utc>) -> Arc<Self> {
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             credential,
             kind,
             is_doctor,
+            opened_at,
             outbox: Mutex::new(Outbox {
                 queue: VecDeque::new(),
                 bytes: 0,
@@ -171,6 +175,12 @@ impl Connection {
     #[must_use]
     pub const fn id(&self) -> u64 {
         self.id
+    }
+
+    /// When it opened.
+    #[must_use]
+    pub const fn opened_at(&self) -> DateTime<Utc> {
+        self.opened_at
     }
 
     /// Whose rights it has.
@@ -307,13 +317,17 @@ mod tests {
     #![allow(clippy::panic, reason = "tests")]
     use std::task::Waker;
 
-    use chrono::DateTime;
     use proptest::prelude::*;
 
     use super::*;
 
     fn connection() -> Arc<Connection> {
-        Connection::new(Credential { user: UserId::new(), login: LoginId::new() }, Kind::Lasting, false)
+        Connection::new(
+            Credential { user: UserId::new(), login: LoginId::new() },
+            Kind::Lasting,
+            false,
+            DateTime::UNIX_EPOCH,
+        )
     }
 
     fn step(connection: &Connection) -> Option<Step> {

@@ -1,5 +1,10 @@
 //! The engine of one node: hub, reader, writer, presence and bus behind one cheap handle.
 
+mod nodes;
+
+pub use nodes::Doubt;
+use nodes::{Doubts, Suspects};
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -14,6 +19,7 @@ use consilium_storage::tx::{Committed, CommittedEvent, Tx};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
+use crate::bus::memory::MemoryBus;
 use crate::bus::{Bus, Listener, Signal, slot_of};
 use crate::close::Close;
 use crate::connection::{Connection, Credential, Item, Kind};
@@ -24,6 +30,10 @@ use crate::hub::sessions::{LiveSession, Sessions};
 use crate::inbox::{Feed, Opening};
 use crate::presence::{Board, Change, Leases};
 use crate::reader::{ReadError, Reader};
+use crate::redis::Redis;
+use crate::shared;
+use crate::shared::connections::Registry;
+use crate::shared::roster::Roster;
 use crate::writer::Writer;
 
 /// What the engine is made with.
@@ -50,6 +60,23 @@ pub struct Trackers {
     pub background: TaskTracker,
 }
 
+/// What the engine has of the other nodes.
+#[derive(Debug)]
+pub struct Nodes {
+    /// The bus between them.
+    pub bus: Arc<dyn Bus>,
+    /// What they share; without it there is one node.
+    pub redis: Option<Redis>,
+}
+
+impl Nodes {
+    /// One node alone.
+    #[must_use]
+    pub fn one() -> Self {
+        Self { bus: Arc::new(MemoryBus::default()), redis: None }
+    }
+}
+
 /// A handle to the engine.
 #[derive(Debug, Clone)]
 pub struct Engine(Arc<Inner>);
@@ -69,6 +96,10 @@ struct Inner {
     /// How many local users each heard slot has.
     slots: Mutex<std::collections::HashMap<u16, usize>>,
     changes: mpsc::Sender<Change>,
+    suspects: Suspects,
+    doubts: Doubts,
+    roster: Option<Roster>,
+    registry: Option<Registry>,
     tracker: TaskTracker,
 }
 
@@ -88,13 +119,15 @@ impl Engine {
         settings: &Settings,
         pool: Pool,
         clock: Clock,
-        bus: Arc<dyn Bus>,
+        nodes: Nodes,
         trackers: Trackers,
     ) -> (Self, mpsc::Receiver<Change>) {
         let (changes, receiver) = mpsc::channel(4096);
         let reader = Reader::start(pool.clone(), clock.clone(), settings.retention, &trackers.background);
+        let node = rand::random();
+        let Nodes { bus, redis } = nodes;
         let engine = Self(Arc::new_cyclic(|weak: &Weak<Inner>| Inner {
-            node: rand::random(),
+            node,
             epoch: settings.epoch.as_str().into(),
             hub: Hub::default(),
             sessions: Sessions::default(),
@@ -106,8 +139,16 @@ impl Engine {
             clock,
             slots: Mutex::default(),
             changes,
+            suspects: Suspects::default(),
+            doubts: Doubts::default(),
+            roster: redis.clone().map(|redis| Roster::new(redis, node)),
+            registry: redis.map(|redis| Registry::start(redis, WeakEngine(weak.clone()), &trackers.background)),
             tracker: trackers.tasks,
         }));
+        trackers.background.spawn(nodes::look_after_inboxes(WeakEngine(Arc::downgrade(&engine.0))));
+        if engine.0.roster.is_some() {
+            trackers.background.spawn(shared::roster::keep(WeakEngine(Arc::downgrade(&engine.0))));
+        }
         let listener: Weak<dyn Listener> = Arc::downgrade(&engine.0) as Weak<dyn Listener>;
         engine.0.bus.attach(engine.0.node, listener);
         (engine, receiver)
@@ -161,12 +202,6 @@ impl Engine {
         &self.0.writer
     }
 
-    /// Why the bus cannot be relied on, if so.
-    #[must_use]
-    pub fn bus_trouble(&self) -> Option<String> {
-        self.0.bus.trouble()
-    }
-
     /// The present.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
@@ -179,6 +214,15 @@ impl Engine {
     /// When Postgres cannot be asked.
     pub async fn session(&self, id: SessionId) -> storage::Result<Option<Arc<LiveSession>>> {
         self.0.sessions.get(&self.0.pool, id, self.now()).await
+    }
+
+    /// As [`Engine::session`], as Postgres has it now: for what must not act on a change that another node's signal has
+    /// not brought yet.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked.
+    pub async fn session_now(&self, id: SessionId) -> storage::Result<Option<Arc<LiveSession>>> {
+        self.0.sessions.renew(&self.0.pool, id, self.now()).await
     }
 
     /// Opens a connection of this credential, from a cursor or the head. A doctor's counts as presence.
@@ -198,7 +242,7 @@ impl Engine {
     /// is read then. A doctor's lasting one counts as presence.
     #[must_use]
     pub fn enlist(&self, credential: Credential, is_doctor: bool, kind: Kind) -> Feed {
-        let connection = Connection::new(credential, kind, is_doctor);
+        let connection = Connection::new(credential, kind, is_doctor, self.now());
         self.register(&connection);
         Feed::new(self.clone(), connection)
     }
@@ -216,7 +260,13 @@ impl Engine {
     pub async fn commit(&self, tx: Tx, origin: Option<(Origin, Arc<str>)>) -> storage::Result<Committed> {
         let engine = self.clone();
         let task = self.0.tracker.spawn(async move {
-            let committed = tx.commit().await?;
+            let recipients = tx.recipients();
+            let committed = tx.commit().await.inspect_err(|error| {
+                // Whether it was committed is not known: whoever is connected finds out by the inbox.
+                if error.is_unavailable() {
+                    engine.look_at(&recipients);
+                }
+            })?;
             engine.deliver(&committed.events, origin);
             Ok(committed)
         });
@@ -270,33 +320,6 @@ impl Engine {
         self.0.bus.publish(self.0.node, None, Signal::Revoked(logins.to_vec()));
     }
 
-    /// Hands a change of presence to whoever tells those concerned. Losing one is healed by the next look at a list.
-    pub fn announce(&self, change: Option<Change>) {
-        if let Some(change) = change {
-            self.0.bus.publish(self.0.node, None, Signal::Presence(change.doctor, change.now));
-            if self.0.changes.try_send(change).is_err() {
-                metrics::counter!("consilium_presence_changes_lost_total").increment(1);
-            }
-        }
-    }
-
-    /// Compares every connected user's head with Postgres: finds what no signal told of.
-    ///
-    /// # Errors
-    /// When Postgres cannot be asked.
-    pub async fn check_heads(&self) -> storage::Result<()> {
-        let users = self.0.hub.users();
-        for some in users.chunks(5000) {
-            let mut conn = self.0.pool.acquire().await?;
-            for (user, head) in storage::inbox::heads(&mut conn, some).await? {
-                for connection in self.0.hub.of_user(user) {
-                    connection.announce(head);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Makes the connections of these users look at their inboxes: something was committed whose delivery is unsure.
     pub async fn nudge(&self, users: &[UserId]) {
         for user in users {
@@ -310,6 +333,7 @@ impl Engine {
                 }
             }
         }
+        self.look_at(users);
     }
 
     /// Tells every connection when to come back and closes it, spread over a window that grows with their number, so
@@ -343,7 +367,10 @@ impl Engine {
             }
         }
         if connection.is_presence() {
-            self.announce(self.0.presence.connected(user, self.now()));
+            self.note(self.0.presence.connected(user, self.now()));
+        }
+        if let Some(registry) = self.0.registry.as_ref().filter(|_| connection.is_lasting()) {
+            registry.opened(connection);
         }
         metrics::gauge!("consilium_connections").increment(1.0);
     }
@@ -362,7 +389,10 @@ impl Engine {
             }
         }
         if connection.is_presence() {
-            self.announce(self.0.presence.disconnected(user, self.now()));
+            self.note(self.0.presence.disconnected(user, self.now()));
+        }
+        if let Some(registry) = self.0.registry.as_ref().filter(|_| connection.is_lasting()) {
+            registry.closed(connection);
         }
         metrics::gauge!("consilium_connections").decrement(1.0);
     }
@@ -374,8 +404,9 @@ impl Engine {
         let known = || self.0.sessions.known(patch.session_id).map(|session| session.doctor_id);
         let doctor = patch.doctor_id.or_else(known).or_else(busy);
         self.0.sessions.apply(patch);
+        self.0.bus.publish(self.0.node, None, Signal::Session(*patch));
         if let (Some(doctor), Some(status)) = (doctor, patch.status) {
-            self.announce(self.0.presence.session(doctor, patch.session_id, status, self.now()));
+            self.tell_session(doctor, patch.session_id, status);
         }
     }
 
@@ -383,27 +414,8 @@ impl Engine {
         let slots: HashSet<u16> = event.places.iter().map(|(user, _)| slot_of(*user)).collect();
         for slot in slots {
             let places = event.places.iter().copied().filter(|(user, _)| slot_of(*user) == slot).collect();
-            let signal = Signal::Event { places, frame: Arc::clone(frame), patch: event.patch };
+            let signal = Signal::Event { places, frame: Arc::clone(frame) };
             self.0.bus.publish(self.0.node, Some(slot), signal);
-        }
-    }
-}
-
-impl Listener for Inner {
-    fn hear(&self, signal: &Signal) {
-        match signal {
-            Signal::Event { places, frame, patch } => {
-                for (user, seq) in places {
-                    self.hub.offer(*user, *seq, frame, None);
-                }
-                if let Some(patch) = patch {
-                    self.sessions.apply(patch);
-                }
-            }
-            Signal::Ephemeral { users, frame } => self.hub.send_ephemeral(users, frame),
-            Signal::Revoked(logins) => self.hub.close_logins(logins, Close::Unauthenticated),
-            // What other nodes see is merged when they share leases (the bus over Redis).
-            Signal::Presence(..) => {}
         }
     }
 }

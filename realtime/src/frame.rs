@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use consilium_storage::ids::SessionId;
+use serde::{Deserialize, Serialize};
 
-/// An event as every receiver's frame holds it.
+/// An event as every receiver's frame holds it; between nodes it travels as it is, written once.
+#[derive(Serialize, Deserialize)]
 pub struct EventFrame {
     kind: Box<str>,
     /// `"at":…,"session_id":…,"data":…}`: all that follows the receiver's own cursor.

@@ -15,6 +15,7 @@ pub mod hub;
 pub mod inbox;
 pub mod presence;
 pub mod reader;
+pub mod redis;
 pub mod shared;
 pub mod writer;
 

@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::Weak;
+use std::time::Duration;
 
 use dashmap::DashMap;
+use futures_util::future::BoxFuture;
 
-use super::{Bus, Listener, Signal};
+use super::{Bus, Health, Listener, Signal};
 
 /// Engines of one process.
 #[derive(Default)]
@@ -32,7 +34,7 @@ impl Bus for MemoryBus {
             .filter_map(|node| node.listener.upgrade())
             .collect();
         for listener in listeners {
-            listener.hear(&signal);
+            listener.hear(from, &signal);
         }
     }
 
@@ -52,7 +54,26 @@ impl Bus for MemoryBus {
         self.0.insert(node, Node { listener, slots: HashSet::new() });
     }
 
-    fn trouble(&self) -> Option<String> {
+    fn health(&self) -> Health {
+        Health::Up
+    }
+
+    fn peers(&self) -> Vec<u64> {
+        self.0.iter().map(|node| *node.key()).collect()
+    }
+
+    fn look_every(&self) -> Option<Duration> {
         None
+    }
+
+    fn presence_written(&self, _written: bool) {}
+
+    fn leave(&self, node: u64) -> BoxFuture<'_, ()> {
+        self.0.remove(&node);
+        let listeners: Vec<_> = self.0.iter().filter_map(|other| other.listener.upgrade()).collect();
+        for listener in listeners {
+            listener.node_gone(node);
+        }
+        Box::pin(std::future::ready(()))
     }
 }

@@ -135,6 +135,12 @@ impl Hub {
         self.users.iter().map(|entry| *entry.key()).collect()
     }
 
+    /// Those of them that are wanted.
+    #[must_use]
+    pub fn users_of(&self, wanted: impl Fn(UserId) -> bool) -> Vec<UserId> {
+        self.users.iter().map(|entry| *entry.key()).filter(|user| wanted(*user)).collect()
+    }
+
     /// How many connections this node holds.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -186,7 +192,8 @@ mod tests {
             let mut open: Vec<Arc<Connection>> = Vec::new();
             for (who, add) in steps {
                 if add {
-                    let connection = Connection::new(Credential { user: users[who], login: LoginId::new() }, Kind::Lasting, false);
+                    let credential = Credential { user: users[who], login: LoginId::new() };
+                    let connection = Connection::new(credential, Kind::Lasting, false, chrono::DateTime::UNIX_EPOCH);
                     hub.register(&connection);
                     open.push(connection);
                 } else if !open.is_empty() {

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use consilium_storage as storage;
@@ -38,6 +39,8 @@ pub struct LiveSession {
 struct State {
     status: Status,
     video: (video::State, i32),
+    /// When a change was heard last.
+    changed: Option<Instant>,
     touched_at: DateTime<Utc>,
     typing_passed: [Option<DateTime<Utc>>; 2],
     recent: VecDeque<Seen>,
@@ -60,6 +63,7 @@ impl LiveSession {
             state: Mutex::new(State {
                 status: row.status,
                 video: (row.video_state, row.consent_round),
+                changed: None,
                 touched_at: now,
                 typing_passed: [None, None],
                 recent: VecDeque::new(),
@@ -157,8 +161,19 @@ impl LiveSession {
         })
     }
 
+    /// Takes the row as it was read after `asked`, unless a change was heard since.
+    fn renew(&self, row: &Session, asked: Instant) {
+        self.with(|state| {
+            if state.changed.is_none_or(|changed| changed < asked) {
+                state.status = row.status;
+                state.video = (row.video_state, row.consent_round);
+            }
+        });
+    }
+
     fn apply(&self, patch: &SessionPatch) {
         self.with(|state| {
+            state.changed = Some(Instant::now());
             if let Some(status) = patch.status {
                 state.status = status;
                 if status.is_final() {
@@ -199,6 +214,36 @@ impl Sessions {
         let Some(row) = storage::connect::sessions::find(&mut conn, id).await? else { return Ok(None) };
         let live = self.0.entry(id).or_insert_with(|| LiveSession::new(&row, now));
         Ok(Some(Arc::clone(&live)))
+    }
+
+    /// The session as Postgres has it now.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked.
+    pub async fn renew(
+        &self,
+        pool: &Pool,
+        id: SessionId,
+        now: DateTime<Utc>,
+    ) -> storage::Result<Option<Arc<LiveSession>>> {
+        let asked = Instant::now();
+        let mut conn = pool.acquire().await?;
+        let Some(row) = storage::connect::sessions::find(&mut conn, id).await? else { return Ok(None) };
+        let live = Arc::clone(&self.0.entry(id).or_insert_with(|| LiveSession::new(&row, now)));
+        live.renew(&row, asked);
+        Ok(Some(live))
+    }
+
+    /// Takes a row that was read after `asked`, where the session is in memory.
+    pub fn take(&self, row: &Session, asked: Instant) {
+        if let Some(known) = self.known(row.id) {
+            known.renew(row, asked);
+        }
+    }
+
+    /// Forgets all of them: they are read again when they are touched.
+    pub(crate) fn forget(&self) {
+        self.0.clear();
     }
 
     /// The session, if it is in memory.

@@ -1,9 +1,15 @@
-//! Counters of what somebody did lately.
+//! Counters of what somebody did lately. Each node counts what it sees, and Redis what all of them see; either refuses.
+//! While Redis is away limits hold per node.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dashmap::DashMap;
+use redis::Script;
+
+use crate::redis::Redis;
+
+static HIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("counters_hit.lua")));
 
 /// A fixed window that starts at the first thing counted (v1-common A5).
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +22,10 @@ pub struct Limit {
 
 /// Counters by key. Keys name the limit and whom it counts: `otp:phone:+91…`.
 #[derive(Debug, Default, Clone)]
-pub struct Limits(Arc<DashMap<String, Window>>);
+pub struct Limits {
+    here: Arc<DashMap<String, Window>>,
+    redis: Option<Redis>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Window {
@@ -25,12 +34,49 @@ struct Window {
 }
 
 impl Limits {
+    /// Shared over this Redis.
+    #[must_use]
+    pub fn new(redis: Option<Redis>) -> Self {
+        Self { here: Arc::default(), redis }
+    }
+
     /// Counts one. Over the limit: how many whole seconds to wait, at least 1.
     ///
     /// # Errors
     /// The seconds to wait.
-    pub fn hit(&self, key: &str, limit: Limit, now: DateTime<Utc>) -> Result<(), u64> {
-        let mut window = self.0.entry(key.to_owned()).or_insert(Window { used: 0, ends: now + limit.window });
+    pub async fn hit(&self, key: &str, limit: Limit, now: DateTime<Utc>) -> Result<(), u64> {
+        let here = self.hit_here(key, limit, now);
+        let everywhere = self.ask(key, limit, 1).await;
+        here.and(everywhere)
+    }
+
+    /// Whether the limit is used up, without counting.
+    ///
+    /// # Errors
+    /// The seconds to wait.
+    pub async fn check(&self, key: &str, limit: Limit, now: DateTime<Utc>) -> Result<(), u64> {
+        match self.here.get(key).map(|window| *window) {
+            Some(window) if window.ends > now && window.used >= limit.count => Err(seconds_until(window.ends, now)),
+            _ => self.ask(key, limit, 0).await,
+        }
+    }
+
+    /// Takes one back: what was counted beforehand turned out not to count.
+    pub async fn take_back(&self, key: &str, limit: Limit) {
+        if let Some(mut window) = self.here.get_mut(key) {
+            window.used = window.used.saturating_sub(1);
+        }
+        // One that cannot be taken back is counted until its window ends.
+        self.ask(key, limit, -1).await.ok();
+    }
+
+    /// Forgets windows that have ended.
+    pub fn sweep(&self, now: DateTime<Utc>) {
+        self.here.retain(|_, window| window.ends > now);
+    }
+
+    fn hit_here(&self, key: &str, limit: Limit, now: DateTime<Utc>) -> Result<(), u64> {
+        let mut window = self.here.entry(key.to_owned()).or_insert(Window { used: 0, ends: now + limit.window });
         if window.ends <= now {
             *window = Window { used: 0, ends: now + limit.window };
         }
@@ -38,28 +84,27 @@ impl Limits {
         if window.used > limit.count { Err(seconds_until(window.ends, now)) } else { Ok(()) }
     }
 
-    /// Whether the limit is used up, without counting.
-    ///
-    /// # Errors
-    /// The seconds to wait.
-    pub fn check(&self, key: &str, limit: Limit, now: DateTime<Utc>) -> Result<(), u64> {
-        match self.0.get(key) {
-            Some(window) if window.ends > now && window.used >= limit.count => Err(seconds_until(window.ends, now)),
-            _ => Ok(()),
+    /// Adds to what all nodes counted. Keys may hold addresses and numbers: Redis knows them by their hash.
+    async fn ask(&self, key: &str, limit: Limit, add: i32) -> Result<(), u64> {
+        let Some(redis) = &self.redis else { return Ok(()) };
+        let keys = [redis.key("limit", &hashed(key))];
+        let args = [limit.window.num_milliseconds().to_string(), limit.count.to_string(), add.to_string()];
+        match redis.run::<u64>(&HIT, &keys, &args).await {
+            Ok(0) => Ok(()),
+            Ok(wait) => Err(wait.div_ceil(1000)),
+            Err(_) => {
+                metrics::counter!("consilium_shared_fallbacks_total", "what" => "limits").increment(1);
+                Ok(())
+            }
         }
     }
+}
 
-    /// Takes one back: what was counted beforehand turned out not to count.
-    pub fn take_back(&self, key: &str) {
-        if let Some(mut window) = self.0.get_mut(key) {
-            window.used = window.used.saturating_sub(1);
-        }
-    }
-
-    /// Forgets windows that have ended.
-    pub fn sweep(&self, now: DateTime<Utc>) {
-        self.0.retain(|_, window| window.ends > now);
-    }
+fn hashed(key: &str) -> String {
+    use sha2::Digest;
+    let hash: [u8; 32] = sha2::Sha256::digest(key).into();
+    let (head, _) = hash.split_at(16);
+    head.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn seconds_until(ends: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
@@ -71,21 +116,21 @@ fn seconds_until(ends: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_window_starts_at_the_first_hit_and_ends() {
+    #[tokio::test]
+    async fn a_window_starts_at_the_first_hit_and_ends() {
         let limits = Limits::default();
         let limit = Limit { count: 2, window: TimeDelta::seconds(30) };
         let start = DateTime::<Utc>::UNIX_EPOCH;
-        assert_eq!(limits.hit("a", limit, start), Ok(()));
-        assert_eq!(limits.check("a", limit, start), Ok(()));
-        assert_eq!(limits.hit("a", limit, start + TimeDelta::seconds(10)), Ok(()));
-        assert_eq!(limits.check("a", limit, start + TimeDelta::seconds(11)), Err(19));
-        assert_eq!(limits.hit("a", limit, start + TimeDelta::milliseconds(29_500)), Err(1));
-        assert_eq!(limits.hit("b", limit, start), Ok(()));
-        assert_eq!(limits.hit("b", limit, start), Ok(()));
-        assert_eq!(limits.check("b", limit, start), Err(30));
-        limits.take_back("b");
-        assert_eq!(limits.hit("b", limit, start), Ok(()));
-        assert_eq!(limits.hit("a", limit, start + TimeDelta::seconds(30)), Ok(()));
+        assert_eq!(limits.hit("a", limit, start).await, Ok(()));
+        assert_eq!(limits.check("a", limit, start).await, Ok(()));
+        assert_eq!(limits.hit("a", limit, start + TimeDelta::seconds(10)).await, Ok(()));
+        assert_eq!(limits.check("a", limit, start + TimeDelta::seconds(11)).await, Err(19));
+        assert_eq!(limits.hit("a", limit, start + TimeDelta::milliseconds(29_500)).await, Err(1));
+        assert_eq!(limits.hit("b", limit, start).await, Ok(()));
+        assert_eq!(limits.hit("b", limit, start).await, Ok(()));
+        assert_eq!(limits.check("b", limit, start).await, Err(30));
+        limits.take_back("b", limit).await;
+        assert_eq!(limits.hit("b", limit, start).await, Ok(()));
+        assert_eq!(limits.hit("a", limit, start + TimeDelta::seconds(30)).await, Ok(()));
     }
 }
