@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use consilium_realtime::Engine;
 use consilium_realtime::engine::Origin;
 use consilium_realtime::shared::counters::Limits;
-use consilium_realtime::shared::tickets::Tickets;
+use consilium_realtime::shared::once::Once;
 use consilium_storage::clock::Clock;
 use consilium_storage::database::{Pool, PoolConnection, Postgres};
 use consilium_storage::tx::Tx;
@@ -15,7 +15,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::accounts::caller::Account;
 use crate::accounts::tokens::Tokens;
 use crate::config::Config;
 use crate::error::Result;
@@ -44,14 +43,14 @@ pub struct Parts {
     pub tokens: Tokens,
     /// One-time codes by SMS.
     pub codes: Codes,
-    /// Where files are kept.
+    /// Uploaded pictures.
     pub files: Files,
     /// LiveKit.
     pub media: Media,
     /// Counters of what somebody did lately.
     pub limits: Limits,
-    /// Single-use tickets for browsers.
-    pub tickets: Tickets<Account>,
+    /// Which tickets of browsers were used.
+    pub tickets: Once,
     /// Compiled input schemas.
     pub schemas: Schemas,
     /// Renders `/metrics`.

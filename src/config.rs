@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
+use consilium_realtime::redis::Address;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use secrecy::{ExposeSecret, SecretString};
@@ -17,6 +18,8 @@ struct Raw {
     data_dir: PathBuf,
     database_url: String,
     redis_url: String,
+    redis_prefix: String,
+    redis_ca_file: String,
     production: Flag,
     demo: bool,
     public_url: String,
@@ -74,6 +77,8 @@ impl Default for Raw {
             data_dir: PathBuf::from("./data"),
             database_url: String::new(),
             redis_url: String::new(),
+            redis_prefix: "consilium".to_owned(),
+            redis_ca_file: String::new(),
             production: Flag::Bool(false),
             demo: false,
             public_url: String::new(),
@@ -145,6 +150,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// A Postgres of the operator's; none for the private one.
     pub database_url: Option<SecretString>,
+    /// The Redis between nodes; none for one node.
+    pub redis: Option<Address>,
+    /// What all its keys and channels begin with.
+    pub redis_prefix: String,
     /// Production mode.
     pub production: bool,
     /// Whether demo data is wanted.
@@ -268,6 +277,8 @@ impl Config {
             listen,
             data_dir: raw.data_dir.clone(),
             database_url: some(&raw.database_url).map(SecretString::from),
+            redis: redis(&raw)?,
+            redis_prefix: redis_prefix(&raw)?,
             production,
             demo: raw.demo,
             public_url: some(raw.public_url.trim_end_matches('/')),
@@ -319,9 +330,6 @@ impl Config {
 
     /// Settings of parts that this version does not have yet are refused, not ignored.
     fn refuse_what_is_not_here(&self) -> Result<(), ConfigError> {
-        if !self.raw.redis_url.is_empty() {
-            return Err(bad("redis_url", "is not served by this version: it runs one node with the in-process bus"));
-        }
         if !self.raw.files_url.is_empty() && !self.raw.files_url.starts_with("file://") {
             return Err(bad("files_url", "is not served by this version: files are kept under the data dir (file://)"));
         }
@@ -363,6 +371,23 @@ fn bad(setting: &str, what: &str) -> ConfigError {
 fn one_line(error: &figment::Error) -> String {
     let setting = error.path.join(".");
     format!("CONSILIUM_{}: {}", setting.to_uppercase(), error.kind).replace('\n', " ")
+}
+
+/// The address of Redis, with the authority it is trusted by.
+fn redis(raw: &Raw) -> Result<Option<Address>, ConfigError> {
+    let ca = some(&raw.redis_ca_file).map(std::fs::read).transpose();
+    let ca = ca.map_err(|error| bad("redis_ca_file", &error.to_string()))?;
+    let address = some(&raw.redis_url).map(|url| Address::parse(&url, ca)).transpose();
+    address.map_err(|error| bad("redis_url", &error.to_string()))
+}
+
+/// Braces and colons mean something in keys.
+fn redis_prefix(raw: &Raw) -> Result<String, ConfigError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if raw.redis_prefix.is_empty() || raw.redis_prefix.len() > 64 || !raw.redis_prefix.chars().all(plain) {
+        return Err(bad("redis_prefix", "is 1 to 64 letters, digits, - or _"));
+    }
+    Ok(raw.redis_prefix.clone())
 }
 
 fn some(text: &str) -> Option<String> {
@@ -443,7 +468,9 @@ mod tests {
             Raw { access_token_ttl: 0, ..Raw::default() },
             Raw { signing_keys: "short:x".to_owned(), ..Raw::default() },
             Raw { trusted_proxies: "a,b".to_owned(), ..Raw::default() },
-            Raw { redis_url: "redis://localhost".to_owned(), ..Raw::default() },
+            Raw { redis_url: "localhost:6379".to_owned(), ..Raw::default() },
+            Raw { redis_ca_file: "/nowhere/ca.pem".to_owned(), ..Raw::default() },
+            Raw { redis_prefix: "a b".to_owned(), ..Raw::default() },
         ] {
             let error = Config::check(raw).unwrap_err().to_string();
             assert!(error.starts_with("CONSILIUM_") && !error.contains('\n'), "{error}");

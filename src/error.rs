@@ -35,7 +35,6 @@ pub enum Code {
     RateLimited,
     Unavailable,
     UnknownCommand,
-    LinkExpired,
 }
 
 impl Code {
@@ -69,7 +68,6 @@ impl Code {
             Self::RateLimited => "RATE_LIMITED",
             Self::Unavailable => "UNAVAILABLE",
             Self::UnknownCommand => "UNKNOWN_COMMAND",
-            Self::LinkExpired => "LINK_EXPIRED",
         }
     }
 }

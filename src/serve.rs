@@ -8,9 +8,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Router;
-use consilium_realtime::bus::memory::MemoryBus;
-use consilium_realtime::engine::Trackers;
+use consilium_realtime::bus::redis::RedisBus;
+use consilium_realtime::engine::{Nodes, Trackers};
 use consilium_realtime::presence::Leases;
+use consilium_realtime::redis::Redis;
+use consilium_realtime::shared::{counters::Limits, once::Once};
 use consilium_realtime::{Engine, Settings};
 use consilium_storage as storage;
 use consilium_storage::clock::Clock;
@@ -31,7 +33,6 @@ use crate::app::{App, Parts};
 use crate::config::Config;
 use crate::gateways::codes::Codes;
 use crate::gateways::files::Files;
-use crate::gateways::files::links::LinkKeys;
 use crate::gateways::media::Media;
 use crate::http::{layers, openapi, schemas::Schemas};
 
@@ -171,9 +172,11 @@ async fn assemble(
     let settings = Settings { epoch, retention: config.ttl.inbox_retention, leases, lanes: 4, batch: 256 };
     let trackers = Trackers { tasks: TaskTracker::new(), background: background.clone() };
     let tracker = trackers.tasks.clone();
-    let bus = Arc::new(MemoryBus::default());
-    let (engine, changes) = Engine::start(&settings, pool.clone(), clock.clone(), bus, trackers);
-    crate::jobs::presence::load(&engine, &mut conn, clock.now()).await.map_err(trouble)?;
+    let nodes = nodes(&config, &mut conn, background).await?;
+    let redis = nodes.redis.clone();
+    let (engine, changes) = Engine::start(&settings, pool.clone(), clock.clone(), nodes, trackers);
+    // Nobody is connected yet who could be told of it.
+    let _untold = crate::jobs::presence::load(&engine, &mut conn, clock.now()).await.map_err(trouble)?;
     drop(conn);
     let media = Media::new(
         &config.livekit_url,
@@ -186,14 +189,13 @@ async fn assemble(
         Some(url) => Codes::http(url.clone()).map_err(|error| StartError::because("CONSILIUM_SMS_URL", error))?,
         None => Codes::DevInbox(pool.clone(), clock.clone()),
     };
-    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let app = App::new(Parts {
-        files: Files::local(config.files_dir(), public_url.clone(), LinkKeys::new(&keys)),
-        public_url,
+        public_url: config.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
+        files: Files::new(config.files_dir()),
         tokens: Tokens::new(&keys).map_err(|error| StartError::because("CONSILIUM_SIGNING_KEYS", error))?,
         shutdown: CancellationToken::new(),
-        limits: Default::default(),
-        tickets: Default::default(),
+        limits: Limits::new(redis.clone()),
+        tickets: Once::new(redis),
         sockets: TaskTracker::new(),
         schemas: Schemas::default(),
         config,
@@ -207,6 +209,21 @@ async fn assemble(
     });
     crate::jobs::presence::announce(&app, changes);
     Ok(app)
+}
+
+/// This node alone, or among others over Redis, whose signals are sealed with a key that stands in the database.
+async fn nodes(
+    config: &Config,
+    conn: &mut storage::database::Conn,
+    background: &TaskTracker,
+) -> Result<Nodes, StartError> {
+    let Some(address) = config.redis.clone() else { return Ok(Nodes::one()) };
+    let key = storage::settings::get_or_set(conn, "bus_key", &Tokens::refresh()).await;
+    let key = key.map_err(|error| StartError::because("database", error))?;
+    let redis = Redis::start(address, &config.redis_prefix, background);
+    let bus = RedisBus::new(redis.clone(), key.as_bytes(), background.clone());
+    let bus = bus.ok_or_else(|| StartError("the key of the bus in the database is unusable".into()))?;
+    Ok(Nodes { bus: Arc::new(bus), redis: Some(redis) })
 }
 
 /// The configured keys, or the development key that all nodes of one database share (settled 29).
@@ -226,7 +243,6 @@ async fn signing_keys(
 pub fn router(app: &App) -> (Router, Arc<aide::openapi::OpenApi>) {
     let (routes, document) = openapi::finish(routes);
     let mut routes = routes.merge(crate::live::pages()).merge(crate::http::pictures::router());
-    routes = routes.merge(crate::http::file_door::router());
     if !app.config.production {
         routes = routes.merge(crate::demo::router()).merge(crate::dev::router());
     }
@@ -266,6 +282,7 @@ impl Server {
                 tracing::warn!(left = tracker.len(), "drained with work left");
             }
         }
+        app.engine.leave().await;
         background.close();
         app.pool.close().await;
     }

@@ -22,11 +22,11 @@ pub async fn sign_in(app: &App, role: Role, name: &str, password: String, from: 
     let by_name = format!("login:{}:{}", role.as_str(), name.to_lowercase());
     let by_address = format!("login:from:{}", from.limit_key());
     // Counted before the password is looked at, and taken back when it fits: many tries at once are not let through.
-    app.limits.hit(&by_name, FAILURES, now).map_err(too_many)?;
-    app.limits.hit(&by_address, FAILURES, now).map_err(|wait| {
-        app.limits.take_back(&by_name);
-        too_many(wait)
-    })?;
+    app.limits.hit(&by_name, FAILURES, now).await.map_err(too_many)?;
+    if let Err(wait) = app.limits.hit(&by_address, FAILURES, now).await {
+        app.limits.take_back(&by_name, FAILURES).await;
+        return Err(too_many(wait));
+    }
     let found = accounts::find_by_name(&mut *app.conn().await?, role, name).await?;
     let hash = found.as_ref().and_then(|account| account.password_hash.clone());
     let fits = passwords::verify(password, hash).await?;
@@ -37,8 +37,8 @@ pub async fn sign_in(app: &App, role: Role, name: &str, password: String, from: 
             detail: "The name or the password is wrong",
         });
     };
-    app.limits.take_back(&by_name);
-    app.limits.take_back(&by_address);
+    app.limits.take_back(&by_name, FAILURES).await;
+    app.limits.take_back(&by_address, FAILURES).await;
     if !account.is_active {
         return Err(Error::Forbidden { code: Code::AccountDisabled, detail: "This account is switched off" });
     }

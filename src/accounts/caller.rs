@@ -183,7 +183,7 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Account> {
         return Err(refused());
     }
     if claims.role == Role::Doctor {
-        app.engine.announce(app.engine.presence().seen(claims.sub, now));
+        app.engine.note(app.engine.presence().seen(claims.sub, now));
     }
     let expires_at = DateTime::from_timestamp(claims.exp, 0).unwrap_or(now);
     Ok(Account { id: claims.sub, role: claims.role, login: claims.sid, expires_at })

@@ -28,7 +28,7 @@ pub const DEFAULT_AVATAR: &str = "av_01";
 /// # Errors
 /// 429 `OTP_RATE_LIMITED`, 503 `SMS_UNAVAILABLE`.
 pub async fn request(app: &App, phone: &str, platform: Option<&str>, from: Address) -> Result<()> {
-    count(app, phone, from)?;
+    count(app, phone, from).await?;
     let code = format!("{:06}", rand::rng().random_range(0..1_000_000));
     let hash = app.tokens.keyed_hash(&["otp", phone, &code]);
     let now = app.now();
@@ -40,13 +40,16 @@ pub async fn request(app: &App, phone: &str, platform: Option<&str>, from: Addre
 }
 
 /// Counts the request against every limit, also when one of them refuses it.
-fn count(app: &App, phone: &str, from: Address) -> Result<()> {
+async fn count(app: &App, phone: &str, from: Address) -> Result<()> {
     let now = app.now();
     let mut limits = vec![(soon_key(phone), PHONE_SOON), (format!("otp:hour:{phone}"), PHONE_HOUR)];
     if app.config.production || !from.is_loopback() {
         limits.push((format!("otp:from:{}", from.limit_key()), ADDRESS_HOUR));
     }
-    let wait = limits.iter().filter_map(|(key, limit)| app.limits.hit(key, *limit, now).err()).max();
+    let mut wait = None;
+    for (key, limit) in &limits {
+        wait = wait.max(app.limits.hit(key, *limit, now).await.err());
+    }
     match wait {
         None => Ok(()),
         Some(retry_after) => Err(Error::TooMany {
@@ -89,7 +92,7 @@ async fn consume(app: &App, tx: &mut Tx, phone: &str, code: &str) -> Result<Resu
     let wrong = || Error::Rule { code: Code::OtpInvalid, detail: "The code is wrong".to_owned() };
     let Some(pending) = codes::find_for_update(tx.conn(), phone).await? else { return Ok(Err(wrong())) };
     if pending.attempts >= TRIES {
-        let retry_after = app.limits.check(&soon_key(phone), PHONE_SOON, now).err().unwrap_or(1);
+        let retry_after = app.limits.check(&soon_key(phone), PHONE_SOON, now).await.err().unwrap_or(1);
         let detail = "Too many wrong codes, request a new one";
         return Ok(Err(Error::TooMany { code: Code::OtpAttemptsExceeded, detail, retry_after }));
     }

@@ -5,4 +5,5 @@ pub mod caller;
 pub mod codes;
 pub mod passwords;
 pub mod sign_in;
+pub mod tickets;
 pub mod tokens;

@@ -7,6 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use rand::RngCore;
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -82,7 +83,6 @@ impl Tokens {
         now: DateTime<Utc>,
         life: chrono::TimeDelta,
     ) -> Result<String> {
-        let key = self.keys.first().ok_or_else(|| Error::internal("no signing key"))?;
         let claims = Claims {
             iss: ISSUER.to_owned(),
             sub: account,
@@ -93,22 +93,33 @@ impl Tokens {
             exp: (now + life).timestamp(),
             fam: "connect".to_owned(),
         };
-        let header = Header { kid: Some(key.kid.clone()), ..Header::new(Algorithm::HS256) };
-        jsonwebtoken::encode(&header, &claims, &key.encoding).map_err(Error::internal)
+        self.sign(&claims)
     }
 
     /// What a good access token says; none for one that is malformed, forged, expired or of an unknown key.
     #[must_use]
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Option<Claims> {
+        let claims: Claims = self.open(token, ISSUER)?;
+        (claims.exp > now.timestamp()).then_some(claims)
+    }
+
+    /// Signs with the first key.
+    pub(super) fn sign(&self, claims: &impl Serialize) -> Result<String> {
+        let key = self.keys.first().ok_or_else(|| Error::internal("no signing key"))?;
+        let header = Header { kid: Some(key.kid.clone()), ..Header::new(Algorithm::HS256) };
+        jsonwebtoken::encode(&header, claims, &key.encoding).map_err(Error::internal)
+    }
+
+    /// The claims of something that one of the keys signed for this issuer. The caller looks at its end: the clock is
+    /// injected, so the library's own look at it is switched off.
+    pub(super) fn open<C: DeserializeOwned + Clone>(&self, token: &str, issuer: &str) -> Option<C> {
         let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
         let key = self.keys.iter().find(|key| key.kid == kid)?;
         let mut rules = Validation::new(Algorithm::HS256);
-        rules.set_issuer(&[ISSUER]);
+        rules.set_issuer(&[issuer]);
         rules.set_required_spec_claims(&["exp", "iss", "sub"]);
-        // The clock is injected, so the library's own look at it is switched off.
         rules.validate_exp = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &rules).ok()?.claims;
-        (claims.exp > now.timestamp()).then_some(claims)
+        jsonwebtoken::decode::<C>(token, &key.decoding, &rules).ok().map(|token| token.claims)
     }
 
     /// A keyed hash for things that are too short to be hashed alone: one-time codes.

@@ -115,7 +115,7 @@ fn look_at_room(app: &App, session: &Session) {
     let (app, id) = (app.clone(), session.id);
     let tracker = app.tracker.clone();
     tracker.spawn(async move {
-        let Ok(Some(live)) = app.engine.session(id).await else { return };
+        let Ok(Some(live)) = app.engine.session_now(id).await else { return };
         let right = move || camera_right(live.status(), live.video().0);
         if let Err(error) = reconcile::reconcile_room(&app.media, &room_name(id), right).await {
             tracing::debug!(%error, session.id = %id, "media room not looked at");

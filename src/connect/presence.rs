@@ -14,7 +14,6 @@ use crate::error::Result;
 pub async fn switch(app: &App, doctor: UserId, online: bool) -> Result<Shown> {
     let now = app.now();
     doctors::set_online(&mut *app.conn().await?, doctor, online, now).await?;
-    let change = app.engine.presence().switch(doctor, online, now);
-    app.engine.announce(change);
+    app.engine.note(app.engine.presence().switch(doctor, online, now));
     Ok(app.engine.presence().shown(doctor, now))
 }

@@ -158,7 +158,7 @@ pub fn enforce(app: &App, session: &Session) {
     let (app, id, patient) = (app.clone(), session.id, session.patient_id);
     let tracker = app.tracker.clone();
     tracker.spawn(async move {
-        let Ok(Some(live)) = app.engine.session(id).await else { return };
+        let Ok(Some(live)) = app.engine.session_now(id).await else { return };
         // Read again before each attempt, so that a slow permit never lands after a revoke.
         let right = move || camera_right(live.status(), live.video().0);
         let party = media::Party::Patient(patient.0);

@@ -1,6 +1,5 @@
 //! Outside services, each behind a narrow API of its own.
 
-mod breaker;
 pub mod codes;
 pub mod files;
 pub mod media;

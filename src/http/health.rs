@@ -93,11 +93,11 @@ async fn readiness(app: &App) -> Readiness {
         Err(_) => Some("no answer within 2 s".to_owned()),
     };
     let draining = app.shutdown.is_cancelled().then(|| "draining".to_owned());
-    let files = app.files.check().await.err().map(|_| "files cannot be kept".to_owned());
+    let files = app.files.check().await.err().map(|_| "the folder cannot be written".to_owned());
     let media = app.media.is_away().then(|| "not reachable".to_owned());
     let checks = Checks {
         postgres: Check::of(postgres, "down"),
-        bus: Check::of(draining.or_else(|| app.engine.bus_trouble()), "degraded"),
+        bus: Check::of(draining.or_else(|| app.engine.bus_trouble().map(str::to_owned)), "degraded"),
         files: Check::of(files, "degraded"),
         media: Check::of(media, "degraded"),
     };

@@ -41,10 +41,13 @@ pub(super) fn start(app: &App) {
 }
 
 async fn round(app: &App) -> Result<()> {
+    let asked = std::time::Instant::now();
     let running = sessions::list_with_open_calls(&mut *app.conn().await?).await?;
     if running.is_empty() || app.media.is_away() {
         return Ok(());
     }
+    // Memory may lack what another node changed while its signals could not be heard.
+    running.iter().for_each(|session| app.engine.sessions().take(session, asked));
     let rights = running
         .iter()
         .filter_map(|session| Some((room_name(session.id), camera_right(session.status, session.video_state)?)))

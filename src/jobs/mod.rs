@@ -1,6 +1,5 @@
 //! What the server does unasked; each job runs until the shutdown token is cancelled.
 
-pub mod files;
 mod housekeeping;
 mod media;
 pub mod presence;
@@ -9,6 +8,7 @@ pub mod sweeper;
 use std::future::Future;
 use std::time::Duration;
 
+use consilium_realtime::bus::Slots;
 use consilium_storage::database::Options;
 
 use crate::app::App;
@@ -21,7 +21,9 @@ pub fn start(app: &App, owner: Options) {
     every(app, "presence", Duration::from_secs(1), |app| async move { Ok(presence::look(&app).await?) });
     every(app, "revocations", Duration::from_secs(1), |app| async move { housekeeping::revocations(&app).await });
     every(app, "audit sealer", Duration::from_secs(1), |app| async move { housekeeping::seal(&app).await });
-    every(app, "inbox heads", Duration::from_secs(10), |app| async move { Ok(app.engine.check_heads().await?) });
+    every(app, "inbox heads", Duration::from_secs(10), |app| async move {
+        Ok(app.engine.check_heads(Slots::ALL, "routine").await?)
+    });
     every(app, "memory", Duration::from_secs(1), |app| async move {
         housekeeping::forget(&app);
         Ok(())
@@ -30,7 +32,7 @@ pub fn start(app: &App, owner: Options) {
         let owner = owner.clone();
         async move { housekeeping::partitions(&app, &owner).await }
     });
-    every(app, "files", Duration::from_secs(10), |app| async move { files::sweep(&app).await });
+    presence::follow_doubts(app);
     media::start(app);
 }
 

@@ -1,22 +1,28 @@
 //! Telling those concerned who is there (DESIGN §4).
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use consilium_realtime::Engine;
+use consilium_realtime::engine::Doubt;
 use consilium_realtime::frame::EventFrame;
 use consilium_realtime::presence::{Change, Shown};
 use consilium_storage as storage;
 use consilium_storage::connect::{doctors, sessions};
 use consilium_storage::database::Conn;
 use consilium_storage::ids::UserId;
-use consilium_storage::states::session::Status;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::app::App;
+use crate::error::Result;
 
 /// How often a doctor's last sign of life is written at most.
 const WRITE_EVERY: TimeDelta = TimeDelta::seconds(60);
+
+/// The pause after presence was read again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// The data of `presence.changed`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -27,17 +33,47 @@ pub struct PresenceChanged {
     pub presence_status: Shown,
 }
 
-/// Takes switches, last signs of life and running sessions from the database, announcing nobody.
+/// Takes switches, last signs of life and running sessions from the database. Answers whom that shows differently from
+/// before: nobody at the start.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn load(engine: &Engine, conn: &mut Conn, now: DateTime<Utc>) -> storage::Result<()> {
+pub async fn load(engine: &Engine, conn: &mut Conn, now: DateTime<Utc>) -> storage::Result<Vec<Change>> {
+    let mut changes = Vec::new();
     for sign in doctors::list_signs(conn).await? {
-        engine.presence().load(sign.id, sign.is_online, sign.last_seen_at, now);
+        changes.extend(engine.presence().load(sign.id, (sign.is_online, sign.last_seen_at), now, engine.now()));
     }
-    for (doctor, session) in sessions::list_ongoing_pairs(conn).await? {
-        engine.presence().session(doctor, session, Status::Ongoing, now);
-    }
+    let pairs = sessions::list_ongoing_pairs(conn).await?;
+    changes.extend(engine.presence().load_running(&pairs, now, engine.now()));
+    Ok(changes)
+}
+
+/// Reads presence again whenever signals of other nodes may have been missed: switches and sessions from Postgres,
+/// connected doctors from the rosters in Redis.
+pub(super) fn follow_doubts(app: &App) {
+    let (app, stop) = (app.clone(), app.shutdown.clone());
+    app.tracker.clone().spawn(async move {
+        loop {
+            let doubt = tokio::select! {
+                () = stop.cancelled() => return,
+                doubt = app.engine.presence_doubt() => doubt,
+            };
+            app.engine.read_rosters(doubt.nodes.iter().copied()).await;
+            if doubt.database
+                && let Err(error) = load_again(&app).await
+            {
+                tracing::debug!(%error, "presence cannot be read, trying again");
+                app.engine.doubt_again(&Doubt { database: true, ..Doubt::default() });
+            }
+            // Whatever raises doubts again and again: twice a second is often enough.
+            tokio::time::sleep(AGAIN).await;
+        }
+    });
+}
+
+async fn load_again(app: &App) -> Result<()> {
+    let changes = load(&app.engine, &mut *app.conn().await?, app.now()).await?;
+    app.engine.announce(changes);
     Ok(())
 }
 
@@ -70,8 +106,9 @@ pub fn announce(app: &App, mut changes: mpsc::Receiver<Change>) {
 /// When Postgres cannot be asked; the sign is written with the next look then.
 pub async fn look(app: &App) -> storage::Result<()> {
     let now = app.now();
-    for change in app.engine.presence().sweep(now) {
-        app.engine.announce(Some(change));
+    // Signs of life that other nodes see cannot be heard while the bus is down: nobody is taken for gone then.
+    if !app.engine.is_cut_off() {
+        app.engine.announce(app.engine.presence().sweep(now));
     }
     let unwritten = app.engine.presence().unwritten(WRITE_EVERY, now);
     if !unwritten.is_empty() {

@@ -11,6 +11,7 @@ use consilium_storage::accounts::Role;
 use schemars::JsonSchema;
 
 use crate::accounts::caller::{Account, authenticate, bearer};
+use crate::accounts::tickets;
 use crate::app::App;
 use crate::error::{Code, Error, Issue, Result};
 
@@ -68,7 +69,7 @@ impl FromRequestParts<App> for Visitor {
 /// The rights of a ticket; the login behind it may have ended since it was made.
 async fn redeem(app: &App, ticket: &str) -> Result<Account> {
     let refused = || Error::unauthenticated("The ticket is unknown, used or expired");
-    let account = app.tickets.take(ticket, app.now()).ok_or_else(refused)?;
+    let account = tickets::redeem(app, ticket).await.ok_or_else(refused)?;
     let mut conn = app.conn().await?;
     let standing = consilium_storage::accounts::standing(&mut conn, account.login, account.id).await?;
     match standing {

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::accounts::caller::{Anyone, Caller};
+use crate::accounts::tickets;
 use crate::app::App;
 use crate::error::Result;
 use crate::http::reply::Created;
@@ -21,6 +22,6 @@ pub struct TicketView {
 /// Makes a ticket.
 pub(super) async fn create(State(app): State<App>, caller: Caller<Anyone>) -> Result<Created<TicketView>> {
     let life = app.config.ttl.ticket;
-    let ticket = app.tickets.issue(*caller, app.now(), life);
+    let ticket = tickets::issue(&app, &caller, life)?;
     Ok(Created(TicketView { ticket, expires_in: life.num_seconds() }))
 }

@@ -124,7 +124,7 @@ pub static METRICS: &[Metric] = &[
     counter("consilium_bus_published_bytes_total", &[], Unit::Bytes, "Bytes of bus messages sent"),
     counter("consilium_bus_received_total", &[], Unit::Count, "Bus messages received"),
     counter("consilium_bus_received_bytes_total", &[], Unit::Bytes, "Bytes of bus messages received"),
-    counter("consilium_bus_lost_total", &[one_of("at", &["queue", "send", "reader"])], Unit::Count, "Bus messages this node could not send or hand on; the inbox repairs them"),
+    counter("consilium_bus_lost_total", &[one_of("at", &["queue", "send", "reader", "seal"])], Unit::Count, "Bus messages this node could not send, hand on or believe; the inbox repairs them"),
     counter("consilium_bus_holes_total", &[], Unit::Count, "Holes found in another node's numbering; the inbox repairs them"),
     counter("consilium_bus_reconnects_total", &[], Unit::Count, "New connections to Redis after one was lost"),
     histogram("consilium_bus_probe_seconds", &[], (Unit::Seconds, SECONDS), "This node's own heartbeat's way through Redis and back"),
@@ -140,13 +140,6 @@ pub static METRICS: &[Metric] = &[
     gauge("consilium_job_period_seconds", &[open("name", &[])], Unit::Seconds, "How often a job runs"),
     counter("consilium_job_failures_total", &[open("name", &[])], Unit::Count, "Runs of a job that failed; it tries again"),
     gauge("consilium_job_success_timestamp_seconds", &[open("name", &[])], Unit::Seconds, "When a job last ran to its end, in seconds since 1970; 0 before it first did"),
-
-    // Files
-    counter("consilium_file_calls_total", &[
-        one_of("call", &["upload_link", "download_link", "write", "put", "size", "read", "promote", "remove", "check", "sweep"]),
-        one_of("outcome", &["done", "failed"]),
-    ], Unit::Count, "Calls to the file store"),
-    counter("consilium_files_removed_total", &[], Unit::Count, "Objects removed because nothing keeps them"),
 
     // LiveKit
     gauge("consilium_media_reachable", &[], Unit::Count, "0 while calls to LiveKit are turned away because it did not answer"),

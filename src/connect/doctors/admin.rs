@@ -274,7 +274,7 @@ async fn change(app: &App, caller: &Account, id: UserId, mut body: UpdateDoctor)
     app.commit(tx).await?;
     app.engine.revoke(&ended);
     if switched_off {
-        app.engine.announce(app.engine.presence().switch(id, false, app.now()));
+        app.engine.note(app.engine.presence().switch(id, false, app.now()));
     }
     Ok(doctor)
 }
