@@ -7,4 +7,5 @@ mod deploy;
 mod gateways;
 mod journeys;
 mod live;
+mod nodes;
 mod support;

@@ -20,11 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A chat at full speed over a server that is being broken.
-struct Chat {
+pub(crate) struct Chat {
     patient: Client,
     doctor: Client,
     session: String,
     epoch: String,
+    /// The nodes that serve it: whoever loses one goes to the next.
+    bases: Vec<String>,
     /// Client message id and the acknowledged message.
     acked: Mutex<BTreeMap<String, Value>>,
     /// Statuses other than success.
@@ -37,6 +39,12 @@ impl Chat {
     async fn begin(node: &Node) -> Self {
         let (patient, _) = node.patient("+919900000001").await;
         let doctor = node.doctor("doctor1@demo.example").await;
+        Self::between(patient, doctor, vec![node.nobody().url("/")]).await
+    }
+
+    /// A chat of these two over these nodes.
+    pub(crate) async fn between(patient: Client, doctor: Client, bases: Vec<String>) -> Self {
+        let bases = bases.iter().map(|base| base.trim_end_matches('/').to_owned()).collect();
         let session = request(&patient, &doctor).await;
         accept(&doctor, &session).await;
         let head = doctor.get("connect/events/poll").await.expect(200)["cursor"].as_str().unwrap().to_owned();
@@ -46,6 +54,7 @@ impl Chat {
             doctor,
             session,
             epoch,
+            bases,
             acked: Mutex::default(),
             refused: Mutex::default(),
             sent: AtomicUsize::new(0),
@@ -59,8 +68,10 @@ impl Chat {
         while !self.done.load(Ordering::SeqCst) {
             let number = self.sent.fetch_add(1, Ordering::SeqCst);
             let body = text(&format!("message {number}"));
+            let mut attempt = number;
             let message = loop {
-                let answer = by.request(Method::POST, &path).json(&body).send().await;
+                let answer = self.node(by, attempt).request(Method::POST, &path).json(&body).send().await;
+                attempt += 1;
                 let status = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
                 match answer {
                     Ok(answer) if status == 200 || status == 201 => {
@@ -83,8 +94,13 @@ impl Chat {
     async fn follow(&self, client: &Client) -> BTreeMap<i64, Value> {
         let mut seen: BTreeMap<i64, Value> = BTreeMap::new();
         let mut last = 0;
-        loop {
-            let Ok(mut socket) = client.try_socket(&format!("?since={}-{last}", self.epoch)).await else {
+        for attempt in 0.. {
+            let client = self.node(client, attempt);
+            // A node that is down refuses the connection, one that is stopped says nothing.
+            let opening = timeout(Duration::from_secs(3), is_up(&client, "/health")).await == Ok(true);
+            let socket =
+                if opening { client.try_socket(&format!("?since={}-{last}", self.epoch)).await.ok() } else { None };
+            let Some(mut socket) = socket else {
                 sleep(PAUSE).await;
                 continue;
             };
@@ -109,23 +125,26 @@ impl Chat {
                     }
                 }
             }
-            while !is_up(client, "/health").await {
-                sleep(PAUSE).await;
-            }
         }
+        unreachable!("the attempts never end")
     }
 
-    async fn acknowledged(&self, count: usize) {
+    /// The caller at one of the nodes.
+    fn node(&self, client: &Client, attempt: usize) -> Client {
+        client.at(&self.bases[attempt % self.bases.len()])
+    }
+
+    pub(crate) async fn acknowledged(&self, count: usize) {
         while self.acked.lock().unwrap().len() < count {
             sleep(PAUSE).await;
         }
     }
 
     /// Runs senders and followers around what breaks the server, then ends the session.
-    async fn survive(&self, breaking: impl Future<Output = ()>) -> [BTreeMap<i64, Value>; 2] {
+    pub(crate) async fn survive(&self, breaking: impl Future<Output = ()>) -> [BTreeMap<i64, Value>; 2] {
         let senders = || async {
             join_all([&self.patient, &self.doctor, &self.patient, &self.doctor].map(|by| self.send(by))).await;
-            self.doctor.act(&format!("connect/sessions/{}/end", self.session)).await.expect(200);
+            self.doctor.at(&self.bases[0]).act(&format!("connect/sessions/{}/end", self.session)).await.expect(200);
         };
         let breaking = async {
             breaking.await;
@@ -137,7 +156,7 @@ impl Chat {
     }
 
     /// Every acknowledged message is stored once and came to both parties once, in one order.
-    async fn check(&self, [patients, doctors]: [BTreeMap<i64, Value>; 2]) {
+    pub(crate) async fn check(&self, [patients, doctors]: [BTreeMap<i64, Value>; 2]) {
         let acked = self.acked.lock().unwrap().clone();
         let stored = self.history().await;
         assert_eq!(stored.len(), acked.len(), "as many as were sent, none twice");
@@ -157,7 +176,7 @@ impl Chat {
         let mut query = "?limit=100".to_owned();
         loop {
             let path = format!("connect/sessions/{}/messages{query}", self.session);
-            let page = self.patient.get(&path).await.expect(200);
+            let page = self.node(&self.patient, 0).get(&path).await.expect(200);
             let mut items = page["items"].as_array().unwrap().clone();
             items.sort_by_key(time_of);
             let Some(oldest) = items.first().cloned() else { return all };

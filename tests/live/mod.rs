@@ -3,11 +3,11 @@
 mod asyncapi;
 mod commands;
 mod expiry;
-mod faults;
-mod kit;
+pub(crate) mod faults;
+pub(crate) mod kit;
 mod leaving;
 mod limits;
-mod node;
+pub(crate) mod node;
 mod nodes;
 mod order;
 mod poll;

@@ -23,6 +23,10 @@ pub(crate) struct Node {
     address: String,
     data: Scratch,
     log_filter: &'static str,
+    /// More flags.
+    flags: Vec<String>,
+    /// More variables.
+    variables: Vec<(&'static str, String)>,
 }
 
 /// `consilium` with nothing of our own settings.
@@ -39,20 +43,44 @@ pub(crate) fn consilium() -> Command {
 
 impl Node {
     pub(crate) async fn start(log_filter: &'static str) -> Self {
+        Self::start_with(log_filter, Vec::new(), Vec::new()).await
+    }
+
+    /// With more flags and variables: one of several nodes.
+    pub(crate) async fn start_with(
+        log_filter: &'static str,
+        flags: Vec<String>,
+        variables: Vec<(&'static str, String)>,
+    ) -> Self {
         let data = Scratch::new("node").unwrap();
         // The port is free again when the listener is dropped, and stays the server's over a restart.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let child = spawn(&data, &address, log_filter);
-        let mut node = Self { child, address, data, log_filter };
+        let child = spawn(&data, &address, log_filter, &flags, &variables);
+        let mut node = Self { child, address, data, log_filter, flags, variables };
         node.ready().await;
         node
     }
 
     /// `kill -9`, and again from the same data dir, at once.
     pub(crate) async fn kill_and_restart(&mut self) {
+        self.kill().await;
+        self.restart().await;
+    }
+
+    /// `kill -9`.
+    pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
-        self.child = spawn(&self.data, &self.address, self.log_filter);
+    }
+
+    /// Starts it again at its address.
+    pub(crate) async fn restart(&mut self) {
+        self.child = spawn(&self.data, &self.address, self.log_filter, &self.flags, &self.variables);
         self.ready().await;
+    }
+
+    /// Sends it a signal.
+    pub(crate) async fn signal(&self, name: &str) {
+        signal(name, self.child.id().unwrap()).await;
     }
 
     /// SIGTERM; the exit code.
@@ -126,11 +154,19 @@ pub(crate) async fn signal(name: &str, pid: u32) {
     assert!(sent.success(), "kill -{name} {pid}");
 }
 
-fn spawn(data: &Scratch, address: &str, log_filter: &str) -> Child {
+fn spawn(
+    data: &Scratch,
+    address: &str,
+    log_filter: &str,
+    flags: &[String],
+    variables: &[(&'static str, String)],
+) -> Child {
     let open = |name| File::options().create(true).append(true).open(data.path().join(name)).unwrap();
     consilium()
         .args(["serve", "--demo", "--listen", address, "--data-dir"])
         .arg(data.path())
+        .args(flags)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .env("CONSILIUM_LOG", log_filter)
         // What it says to whoever started it names the demo accounts, and is no log.
         .stdout(open("server.out"))

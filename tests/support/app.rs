@@ -73,7 +73,13 @@ impl TestApp {
     /// A second node: another server with the same settings over the same database and files, by the same clock. Its
     /// port and its memory are its own. Clients of the one call the other with [`Client::at`].
     pub(crate) async fn beside(&self) -> Self {
-        let (config, clock) = (self.config.clone(), self.clock.clone());
+        self.beside_with(|_| {}).await
+    }
+
+    /// As [`TestApp::beside`], with some settings changed.
+    pub(crate) async fn beside_with(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let (mut config, clock) = (self.config.clone(), self.clock.clone());
+        change(&mut config);
         let (database, files) = (Arc::clone(&self.database), Arc::clone(&self.files));
         let (app, url, serving) = serve(config.clone(), &clock).await;
         Self { app, clock, url, http: self.http.clone(), serving, config, database, files }
@@ -85,6 +91,17 @@ impl TestApp {
         self.app.shutdown.cancel();
         tokio::time::timeout(std::time::Duration::from_secs(20), &mut self.serving).await.unwrap().unwrap();
         (self.app, self.url, self.serving) = serve(self.config.clone(), &self.clock).await;
+    }
+
+    /// The database, for a process beside this one.
+    pub(crate) fn database_url(&self) -> String {
+        self.database.url.clone()
+    }
+
+    /// Drains the server.
+    pub(crate) async fn stop(&mut self) {
+        self.app.shutdown.cancel();
+        tokio::time::timeout(std::time::Duration::from_secs(20), &mut self.serving).await.unwrap().unwrap();
     }
 
     /// Moves the server's clock.
@@ -187,7 +204,7 @@ impl TestApp {
 
     /// Fails unless the whole ledger adds up; answers how many postings it has.
     pub(crate) async fn ledger_adds_up(&self) -> i64 {
-        let found = ledger::verify(&mut *self.app.conn().await.unwrap()).await.unwrap();
+        let found = ledger::verify(&mut self.app.conn().await.unwrap()).await.unwrap();
         assert!(found.add_up(), "{found:?}");
         found.postings
     }

@@ -7,6 +7,8 @@ pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod meeting;
 pub(crate) mod process;
+pub(crate) mod proxy;
+pub(crate) mod redis;
 pub(crate) mod socket;
 pub(crate) mod stream;
 pub(crate) mod twirp;

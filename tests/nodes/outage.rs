@@ -1,0 +1,186 @@
+//! Redis restarts, forgets everything, stops in its tracks, or silently delivers no more: consultations go on, what one
+//! node commits reaches the other through the inbox, `/ready` says so, and everything is as before soon after.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use consilium_realtime::redis::Address;
+use serde_json::Value;
+
+use super::kit::{PATIENCE, Pair, readiness, until, within};
+use crate::live::kit::{accept, next, request, seq_of, text};
+use crate::support::client::Client;
+use crate::support::proxy::Proxy;
+use crate::support::socket::Socket;
+
+/// A patient who sends at one node, and a doctor who listens at the other.
+struct Line {
+    patient: Client,
+    path: String,
+    screen: Socket,
+    last: i64,
+}
+
+impl Line {
+    async fn open(pair: &Pair) -> Self {
+        let (patient, doctor) = (pair.one.patient().await, pair.one.doctor().await);
+        let session = request(&patient, &doctor).await;
+        accept(&doctor, &session).await;
+        let mut screen = pair.at_two(&doctor).socket(None).await;
+        let last = seq_of(&screen.next_of("connected").await["cursor"]);
+        Self { patient, path: format!("connect/sessions/{session}/messages"), screen, last }
+    }
+
+    /// Sends a message; how long until it was acknowledged, and until it was on the other node's screen.
+    async fn send(&mut self, content: &str) -> (Duration, Duration) {
+        let since = Instant::now();
+        let sent = self.patient.post(&self.path, text(content)).await.expect(201);
+        let acked = since.elapsed();
+        let frame = next(&mut self.screen).await;
+        self.last += 1;
+        assert_eq!((frame["type"].as_str(), &frame["data"]["id"]), (Some("message.new"), &sent["id"]));
+        assert_eq!(seq_of(&frame["cursor"]), self.last, "gapless");
+        (acked, since.elapsed())
+    }
+}
+
+async fn is_ready(pair: &Pair) -> bool {
+    let mut ready = true;
+    for node in [&pair.one, &pair.two] {
+        ready &= readiness(&node.nobody()).await["status"] == "ready";
+    }
+    ready
+}
+
+async fn bus_of(client: &Client) -> Value {
+    readiness(client).await["checks"]["bus"].clone()
+}
+
+#[tokio::test]
+async fn a_redis_that_dies_and_comes_back_empty_changes_nothing() {
+    let mut pair = Pair::start().await;
+    let mut line = Line::open(&pair).await;
+    line.send("before").await;
+    pair.redis.kill().await;
+    until("both notice", async || pair.one.app.engine.is_cut_off() && pair.two.app.engine.is_cut_off()).await;
+    let bus = bus_of(&pair.two.nobody()).await;
+    assert_eq!(bus["status"], "degraded");
+    assert!(bus["reason"].as_str().is_some_and(|reason| reason.contains("redis")), "{bus}");
+    assert_eq!(readiness(&pair.two.nobody()).await["status"], "degraded");
+    for number in 0..10 {
+        let (_, shown) = line.send(&format!("without {number}")).await;
+        assert!(shown < Duration::from_secs(1), "through the inbox: {shown:?}");
+    }
+    pair.redis.restart().await;
+    let took = within(PATIENCE, "all is as before", async || is_ready(&pair).await).await;
+    assert!(took < Duration::from_secs(4), "{took:?}, of which a loss is shown for 2 s");
+    line.send("after").await;
+}
+
+#[tokio::test]
+async fn a_redis_that_forgets_everything_changes_nothing() {
+    let pair = Pair::start().await;
+    let mut line = Line::open(&pair).await;
+    line.send("before").await;
+    assert_eq!(pair.redis.cli(&["flushall"]).await.trim(), "OK");
+    for number in 0..10 {
+        line.send(&format!("after {number}")).await;
+    }
+    until("what is shared is told again", async || pair.redis.cli(&["--scan"]).await.contains("consilium:node:")).await;
+    until("both are ready", async || is_ready(&pair).await).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_stands_still_for_a_minute_delays_nobody() {
+    let pair = Pair::start().await;
+    let mut line = Line::open(&pair).await;
+    line.send("before").await;
+    pair.redis.pause().await;
+    let since = Instant::now();
+    let (mut slowest_ack, mut slowest_shown) = (Duration::ZERO, Duration::ZERO);
+    while since.elapsed() < Duration::from_secs(60) {
+        let (acked, shown) = line.send("meanwhile").await;
+        // While the silence is being noticed a message may wait for the first look at the inboxes.
+        if since.elapsed() > Duration::from_secs(5) {
+            slowest_ack = slowest_ack.max(acked);
+            slowest_shown = slowest_shown.max(shown);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(bus_of(&pair.one.nobody()).await["status"], "degraded");
+    assert!(slowest_shown < Duration::from_secs(3), "{slowest_shown:?} through the inbox");
+    assert!(slowest_ack < Duration::from_secs(2), "{slowest_ack:?} for an acknowledgement");
+    pair.redis.go_on().await;
+    let took = within(PATIENCE, "all is as before", async || is_ready(&pair).await).await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    line.send("after").await;
+}
+
+/// Sends until told to stop, and watches `/ready` of the other node meanwhile: was it ever degraded?
+async fn send_and_watch(pair: &Pair, line: &mut Line, breaking: impl Future<Output = ()>) -> bool {
+    let (done, was_shown) = (AtomicBool::new(false), AtomicBool::new(false));
+    let sending = async {
+        while !done.load(Ordering::Relaxed) {
+            let (_, shown) = line.send("on and on").await;
+            assert!(shown < Duration::from_secs(5), "healed within 5 s: {shown:?}");
+        }
+    };
+    let watching = async {
+        while !done.load(Ordering::Relaxed) {
+            if bus_of(&pair.two.nobody()).await["status"] == "degraded" {
+                was_shown.store(true, Ordering::Relaxed);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let breaking = async {
+        breaking.await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        done.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(sending, watching, breaking);
+    was_shown.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_killed_is_made_anew_and_nothing_is_missed() {
+    let pair = Pair::start().await;
+    let mut line = Line::open(&pair).await;
+    let redis = &pair.redis;
+    let shown = send_and_watch(&pair, &mut line, async {
+        for _ in 0..3 {
+            redis.cli(&["client", "kill", "type", "pubsub"]).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    })
+    .await;
+    assert!(shown, "/ready showed it");
+    until("all is as before", async || is_ready(&pair).await).await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_starves_in_silence_is_found_out() {
+    let redis = crate::support::redis::RedisServer::start().await;
+    let proxy = Proxy::start(redis.port).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port);
+    let one = crate::support::app::TestApp::start_with(|config| redis.serve(config)).await;
+    let two = one.beside_with(|config| config.redis = Some(Address::parse(&url, None).unwrap())).await;
+    let pair = Pair { one, two, redis };
+    pair.ready().await;
+    let mut line = Line::open(&pair).await;
+    line.send("before").await;
+    let lines = pair.redis.cli(&["client", "list", "type", "pubsub"]).await;
+    let ports: Vec<u16> = lines
+        .lines()
+        .filter_map(|line| line.split(' ').find_map(|field| field.strip_prefix("addr=")))
+        .filter_map(|address| address.rsplit(':').next()?.parse().ok())
+        .collect();
+    assert!(!ports.is_empty(), "{lines}");
+    let shown = send_and_watch(&pair, &mut line, async {
+        ports.iter().for_each(|port| proxy.silence(*port));
+    })
+    .await;
+    assert!(shown, "/ready showed it");
+    until("all is as before", async || is_ready(&pair).await).await;
+    line.send("after").await;
+}

@@ -1,0 +1,67 @@
+//! A line between a node and its Redis that a test can let go silent: the sockets stay open, and nothing passes.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+
+/// A running proxy; it ends with this value.
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
+    /// The local ports towards Redis of the lines that are silent.
+    silent: Arc<Mutex<HashSet<u16>>>,
+    task: AbortHandle,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Proxy {
+    pub(crate) async fn start(to: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let silent: Arc<Mutex<HashSet<u16>>> = Arc::default();
+        let heard = Arc::clone(&silent);
+        #[allow(clippy::disallowed_methods, reason = "ends with the proxy")]
+        let task = tokio::spawn(async move {
+            let mut lines = JoinSet::new();
+            while let Ok((near, _)) = listener.accept().await {
+                let Ok(far) = TcpStream::connect(("127.0.0.1", to)).await else { continue };
+                let line = far.local_addr().unwrap().port();
+                let (near_in, near_out) = near.into_split();
+                let (far_in, far_out) = far.into_split();
+                lines.spawn(pass(near_in, far_out, line, Arc::clone(&heard)));
+                lines.spawn(pass(far_in, near_out, line, Arc::clone(&heard)));
+            }
+        });
+        Self { port, silent, task: task.abort_handle() }
+    }
+
+    /// Nothing passes on the line with this local port towards Redis from now on.
+    pub(crate) fn silence(&self, line: u16) {
+        self.silent.lock().unwrap().insert(line);
+    }
+}
+
+async fn pass(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    line: u16,
+    silent: Arc<Mutex<HashSet<u16>>>,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(count) = from.read(&mut buffer).await {
+        if count == 0 {
+            break;
+        }
+        // What comes on a silent line is lost, as in a network that drops it.
+        if !silent.lock().unwrap().contains(&line) && to.write_all(&buffer[..count]).await.is_err() {
+            break;
+        }
+    }
+}
