@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::chaos::ChaosArgs;
 use crate::fleet::FleetArgs;
 use crate::http::Target;
+use crate::model::args::Model;
 
 /// Drives a Consilium server as patients and doctors would, and checks that it kept its promises.
 #[derive(Debug, Parser)]
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Idle(Idle),
     /// Everybody loses the connection at once: how long until all are back without a gap.
     Resume(Resume),
+    /// What a number of users needs: nodes, memory, Redis, Postgres, with the formulas.
+    Model(Model),
 }
 
 /// Where the server is, or how to start it.

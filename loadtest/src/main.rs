@@ -15,6 +15,7 @@ mod frame;
 mod history;
 mod http;
 mod idle;
+mod model;
 mod pace;
 mod report;
 mod requests;
@@ -43,6 +44,7 @@ async fn main() -> ExitCode {
             Command::Run(args) => Box::pin(run::run(&args)).await,
             Command::Idle(args) => Box::pin(idle::idle(args)).await,
             Command::Resume(args) => Box::pin(resume::resume(args)).await,
+            Command::Model(args) => model::model(&args),
         }
     };
     // Dropping the work ends every process that it started, and lets go on what it had stopped.
