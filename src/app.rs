@@ -43,7 +43,7 @@ pub struct Parts {
     pub tokens: Tokens,
     /// One-time codes by SMS.
     pub codes: Codes,
-    /// Uploaded pictures.
+    /// Where files are kept.
     pub files: Files,
     /// LiveKit.
     pub media: Media,

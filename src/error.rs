@@ -35,6 +35,7 @@ pub enum Code {
     RateLimited,
     Unavailable,
     UnknownCommand,
+    LinkExpired,
 }
 
 impl Code {
@@ -68,6 +69,7 @@ impl Code {
             Self::RateLimited => "RATE_LIMITED",
             Self::Unavailable => "UNAVAILABLE",
             Self::UnknownCommand => "UNKNOWN_COMMAND",
+            Self::LinkExpired => "LINK_EXPIRED",
         }
     }
 }

@@ -33,6 +33,7 @@ use crate::app::{App, Parts};
 use crate::config::Config;
 use crate::gateways::codes::Codes;
 use crate::gateways::files::Files;
+use crate::gateways::files::links::LinkKeys;
 use crate::gateways::media::Media;
 use crate::http::{layers, openapi, schemas::Schemas};
 
@@ -189,9 +190,10 @@ async fn assemble(
         Some(url) => Codes::http(url.clone()).map_err(|error| StartError::because("CONSILIUM_SMS_URL", error))?,
         None => Codes::DevInbox(pool.clone(), clock.clone()),
     };
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let app = App::new(Parts {
-        public_url: config.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
-        files: Files::new(config.files_dir()),
+        files: Files::local(config.files_dir(), public_url.clone(), LinkKeys::new(&keys)),
+        public_url,
         tokens: Tokens::new(&keys).map_err(|error| StartError::because("CONSILIUM_SIGNING_KEYS", error))?,
         shutdown: CancellationToken::new(),
         limits: Limits::new(redis.clone()),
@@ -243,6 +245,7 @@ async fn signing_keys(
 pub fn router(app: &App) -> (Router, Arc<aide::openapi::OpenApi>) {
     let (routes, document) = openapi::finish(routes);
     let mut routes = routes.merge(crate::live::pages()).merge(crate::http::pictures::router());
+    routes = routes.merge(crate::http::file_door::router());
     if !app.config.production {
         routes = routes.merge(crate::demo::router()).merge(crate::dev::router());
     }

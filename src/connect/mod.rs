@@ -10,6 +10,7 @@ pub mod media_webhook;
 pub mod messages;
 pub mod presence;
 pub mod sessions;
+pub mod stored;
 pub mod users;
 pub mod video_permission;
 pub mod wallet;

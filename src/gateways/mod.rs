@@ -1,5 +1,6 @@
 //! Outside services, each behind a narrow API of its own.
 
+mod breaker;
 pub mod codes;
 pub mod files;
 pub mod media;

@@ -93,7 +93,7 @@ async fn readiness(app: &App) -> Readiness {
         Err(_) => Some("no answer within 2 s".to_owned()),
     };
     let draining = app.shutdown.is_cancelled().then(|| "draining".to_owned());
-    let files = app.files.check().await.err().map(|_| "the folder cannot be written".to_owned());
+    let files = app.files.check().await.err().map(|_| "files cannot be kept".to_owned());
     let media = app.media.is_away().then(|| "not reachable".to_owned());
     let checks = Checks {
         postgres: Check::of(postgres, "down"),

@@ -141,6 +141,31 @@ async fn read_body<T: Part>(app: &App, body: axum::body::Body, issues: &mut Vec<
 /// How much of an oversized body is read and dropped, so that its sender gets to read the answer.
 const DRAINED: usize = 16 * 1024 * 1024;
 
+/// How long a client may send nothing in the middle of a body.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// The next bytes of a body; none at its end.
+///
+/// # Errors
+/// 422 when the body breaks off or stands still.
+pub async fn body_chunk(body: &mut axum::body::Body) -> Result<Option<bytes::Bytes>> {
+    let broken = || {
+        let msg = "The body broke off".to_owned();
+        Error::invalid(Issue { loc: vec!["body".into()], msg, kind: "json_invalid" })
+    };
+    loop {
+        match tokio::time::timeout(PATIENCE, body.frame()).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+            Ok(Some(Err(_))) | Err(_) => return Err(broken()),
+        }
+    }
+}
+
 /// The whole body, up to `limit` bytes.
 ///
 /// # Errors
@@ -148,12 +173,7 @@ const DRAINED: usize = 16 * 1024 * 1024;
 pub async fn collect_body(mut body: axum::body::Body, limit: usize) -> Result<bytes::Bytes> {
     let mut whole = bytes::BytesMut::new();
     let mut seen = 0_usize;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| {
-            let msg = "The body broke off".to_owned();
-            Error::invalid(Issue { loc: vec!["body".into()], msg, kind: "json_invalid" })
-        })?;
-        let Ok(data) = frame.into_data() else { continue };
+    while let Some(data) = body_chunk(&mut body).await? {
         seen = seen.saturating_add(data.len());
         if seen > limit + DRAINED {
             break;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use axum::http::header::{
+    CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RANGE, RETRY_AFTER,
+};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -20,6 +22,12 @@ use crate::error::{Carried, Code, Error};
 
 /// How long a request may take; streams are answered at once and then live on their own.
 const TIME_LIMIT: Duration = Duration::from_secs(45);
+
+/// How long a request may take that carries a file: its bytes may be many, and must keep coming.
+const UPLOAD_LIMIT: Duration = Duration::from_secs(900);
+
+/// The routes that take files.
+const UPLOADS: [&str; 1] = [super::file_door::ROUTE];
 
 /// Carries the request's id in both directions.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -37,8 +45,10 @@ pub fn surround(router: Router<App>, app: &App) -> Router {
 
 /// Panics and overlong work become errors like all others.
 async fn guard(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let limit = if UPLOADS.contains(&route) { UPLOAD_LIMIT } else { TIME_LIMIT };
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(TIME_LIMIT, work).await {
+    match tokio::time::timeout(limit, work).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Error::internal("a handler panicked").into_response(),
         Err(_) => Error::Unavailable { code: Code::Unavailable, detail: "The request took too long" }.into_response(),
@@ -159,8 +169,10 @@ fn cors(origins: &[String]) -> CorsLayer {
             CONTENT_TYPE,
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("last-event-id"),
+            HeaderName::from_static("x-ms-blob-type"),
+            RANGE,
             REQUEST_ID,
         ])
-        .expose_headers([REQUEST_ID, RETRY_AFTER])
+        .expose_headers([REQUEST_ID, RETRY_AFTER, CONTENT_DISPOSITION, CONTENT_RANGE])
         .max_age(Duration::from_secs(600))
 }

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod dialect;
+pub mod file_door;
 pub mod health;
 pub mod idempotency;
 pub mod input;

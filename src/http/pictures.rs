@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::app::App;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 
 /// A picture is kept under a name that is used once.
 const KEEP: HeaderValue = HeaderValue::from_static("public, max-age=86400, immutable");
@@ -34,11 +34,7 @@ async fn system(params: RawPathParams, headers: HeaderMap) -> Result<Response> {
 }
 
 async fn uploaded(State(app): State<App>, params: RawPathParams) -> Result<Response> {
-    let found = app.files.avatar(&name(&params)).await.map_err(|error| {
-        tracing::warn!(%error, "a picture cannot be read");
-        Error::Unavailable { code: Code::StorageUnavailable, detail: "The file store cannot be reached" }
-    })?;
-    let (bytes, kind) = found.ok_or(Error::NotFound("Picture"))?;
+    let (bytes, kind) = app.files.avatar(&name(&params)).await?.ok_or(Error::NotFound("Picture"))?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(kind)),
         (CACHE_CONTROL, KEEP),

@@ -11,7 +11,7 @@ use multer::Multipart;
 use super::input::collect_body;
 use crate::app::App;
 use crate::error::{Code, Error, Issue, Result};
-use crate::gateways::files::picture_type;
+use crate::gateways::files::kinds::{self, Kind};
 
 /// The largest picture.
 pub const PICTURE_LIMIT: usize = 2 * 1024 * 1024;
@@ -24,8 +24,8 @@ const FORM_ROOM: usize = 64 * 1024;
 pub struct Picture {
     /// All of it.
     pub bytes: Bytes,
-    /// `jpg`, `png` or `webp`.
-    pub extension: &'static str,
+    /// JPEG, PNG or WebP, by its bytes.
+    pub kind: Kind,
 }
 
 impl FromRequest<App> for Picture {
@@ -47,11 +47,11 @@ impl FromRequest<App> for Picture {
         if bytes.len() > PICTURE_LIMIT {
             return Err(too_large());
         }
-        let (_, extension) = picture_type(&bytes).ok_or_else(|| Error::Rule {
+        let kind = kinds::tell(kinds::PICTURES, &bytes).ok_or_else(|| Error::Rule {
             code: Code::UnsupportedFileType,
             detail: "The file should be a JPEG, PNG or WebP picture".to_owned(),
         })?;
-        Ok(Self { bytes, extension })
+        Ok(Self { bytes, kind })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the server does unasked; each job runs until the shutdown token is cancelled.
 
+pub mod files;
 mod housekeeping;
 mod media;
 pub mod presence;
@@ -32,6 +33,7 @@ pub fn start(app: &App, owner: Options) {
         let owner = owner.clone();
         async move { housekeeping::partitions(&app, &owner).await }
     });
+    every(app, "files", Duration::from_secs(10), |app| async move { files::sweep(&app).await });
     presence::follow_doubts(app);
     media::start(app);
 }

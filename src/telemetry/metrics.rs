@@ -141,6 +141,13 @@ pub static METRICS: &[Metric] = &[
     counter("consilium_job_failures_total", &[open("name", &[])], Unit::Count, "Runs of a job that failed; it tries again"),
     gauge("consilium_job_success_timestamp_seconds", &[open("name", &[])], Unit::Seconds, "When a job last ran to its end, in seconds since 1970; 0 before it first did"),
 
+    // Files
+    counter("consilium_file_calls_total", &[
+        one_of("call", &["upload_link", "download_link", "write", "put", "size", "read", "promote", "remove", "check", "sweep"]),
+        one_of("outcome", &["done", "failed"]),
+    ], Unit::Count, "Calls to the file store"),
+    counter("consilium_files_removed_total", &[], Unit::Count, "Objects removed because nothing keeps them"),
+
     // LiveKit
     gauge("consilium_media_reachable", &[], Unit::Count, "0 while calls to LiveKit are turned away because it did not answer"),
     counter("consilium_media_calls_total", &[

@@ -15,6 +15,7 @@ pub mod dev_inbox;
 pub mod embedded;
 pub mod error;
 pub mod events;
+pub mod files;
 pub mod heads;
 pub mod idempotency;
 pub mod ids;

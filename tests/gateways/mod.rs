@@ -1,4 +1,5 @@
 //! The outside services, against peers of our own on 127.0.0.1.
 
+mod file_door;
 mod media;
 mod media_fixtures;

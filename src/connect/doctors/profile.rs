@@ -12,7 +12,7 @@ use super::wire::{Language, ProfileView, Speciality, avatar_url};
 use super::{NOT_FOUND, admin};
 use crate::accounts::caller::{Caller, Doctor};
 use crate::app::App;
-use crate::connect::users::ops::{remove_file, unavailable};
+use crate::connect::stored;
 use crate::error::Result;
 use crate::http::input::{BodyOnly, Input};
 use crate::http::patch::{Maybe, Patch};
@@ -120,11 +120,8 @@ impl UpdateProfile {
 
 /// 33: replaces the former picture.
 async fn upload(State(app): State<App>, caller: Caller<Doctor>, picture: Picture) -> Result<Answer<AvatarView>> {
-    let name = app.files.put_avatar(&picture.bytes, picture.extension).await.map_err(|error| unavailable(&error))?;
-    if let Err(error) = set_avatar(&app, caller.id, Some(&name)).await {
-        remove_file(&app, &name).await;
-        return Err(error);
-    }
+    let name = stored::put_avatar(&app, &picture).await?;
+    set_avatar(&app, caller.id, Some(&name)).await?;
     Ok(Answer(AvatarView { avatar_url: avatar_url(&app, Some(&name)) }))
 }
 
@@ -137,9 +134,10 @@ async fn remove(State(app): State<App>, caller: Caller<Doctor>) -> Result<NoCont
 async fn set_avatar(app: &App, id: UserId, file: Option<&str>) -> Result<()> {
     let mut tx = app.begin().await?;
     let former = profile::set_avatar(tx.conn(), id, file).await?;
+    stored::exchange_avatar(&mut tx, former.as_deref(), file).await?;
     app.commit(tx).await?;
     if let Some(former) = former {
-        remove_file(app, &former).await;
+        stored::discard(app, &stored::avatar(&former)).await;
     }
     Ok(())
 }

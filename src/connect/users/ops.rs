@@ -8,8 +8,8 @@ use super::wire::{UpdateUser, UserView};
 use crate::accounts::caller::Account;
 use crate::accounts::codes::DEFAULT_AVATAR;
 use crate::app::App;
-use crate::error::{Code, Error, Result};
-use crate::gateways::files::StoreError;
+use crate::connect::stored;
+use crate::error::{Error, Result};
 use crate::http::upload::Picture;
 
 /// No such patient.
@@ -64,37 +64,20 @@ pub async fn pick_avatar(app: &App, caller: &Account, avatar_id: &str) -> Result
 /// # Errors
 /// 503 `STORAGE_UNAVAILABLE`.
 pub async fn upload_avatar(app: &App, caller: &Account, picture: &Picture) -> Result<UserView> {
-    let name = app.files.put_avatar(&picture.bytes, picture.extension).await.map_err(|error| unavailable(&error))?;
-    let done = set_avatar(app, caller, DEFAULT_AVATAR, Some(&name)).await;
-    if done.is_err() {
-        remove_file(app, &name).await;
-    }
-    done
+    let name = stored::put_avatar(app, picture).await?;
+    set_avatar(app, caller, DEFAULT_AVATAR, Some(&name)).await
 }
 
 async fn set_avatar(app: &App, caller: &Account, avatar_id: &str, file: Option<&str>) -> Result<UserView> {
     let mut tx = app.begin().await?;
     let mut patient = patients::find_for_update(tx.conn(), caller.id).await?.ok_or(NOT_FOUND)?;
-    patients::set_avatar(tx.conn(), caller.id, avatar_id, file).await?;
-    app.commit(tx).await?;
     let former = std::mem::replace(&mut patient.avatar_file, file.map(str::to_owned));
     avatar_id.clone_into(&mut patient.avatar_id);
+    patients::set_avatar(tx.conn(), caller.id, avatar_id, file).await?;
+    stored::exchange_avatar(&mut tx, former.as_deref(), file).await?;
+    app.commit(tx).await?;
     if let Some(former) = former {
-        remove_file(app, &former).await;
+        stored::discard(app, &stored::avatar(&former)).await;
     }
     Ok(UserView::of(&app.public_url, &patient))
-}
-
-/// The file store's trouble as an answer.
-#[must_use]
-pub fn unavailable(error: &StoreError) -> Error {
-    tracing::warn!(%error, "a picture cannot be kept");
-    Error::Unavailable { code: Code::StorageUnavailable, detail: "The file store cannot be reached" }
-}
-
-/// A picture that stays behind harms nobody: its name is known to nobody any more.
-pub async fn remove_file(app: &App, name: &str) {
-    if let Err(error) = app.files.remove_avatar(name).await {
-        tracing::warn!(%error, "a picture was not removed");
-    }
 }

@@ -9,7 +9,7 @@ use rand::Rng;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::MediaError;
-use super::breaker::Breaker;
+use crate::gateways::breaker::Breaker;
 
 /// Limits on talking to the media server. All calls are idempotent, so any of them may be repeated.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,6 @@
 //! [`MediaError::Unreachable`]: a consultation, its video permission and its call go on without it
 //! (settled 18), and [`reconcile`] puts the rooms right when LiveKit is back.
 
-mod breaker;
 mod calls;
 pub mod permissions;
 pub mod reconcile;

@@ -1,4 +1,4 @@
-//! A circuit breaker: a media server that is gone must not slow everybody who would tell it something.
+//! A circuit breaker: an outside service that is gone must not slow everybody who would tell it something.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

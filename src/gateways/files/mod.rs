@@ -1,0 +1,349 @@
+//! Files (DESIGN §6, docs/decisions/020): one gateway to local disk, Azure Blob Storage or S3.
+//!
+//! Clients send and fetch bytes by signed addresses that end; the server looks at what arrived before it counts. Keys
+//! are made here, of plain letters, and never taken from a client.
+
+pub mod kinds;
+pub mod links;
+pub mod local;
+pub mod names;
+
+use std::fmt::Debug;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use consilium_storage::files::{Area, Object};
+use futures_util::future::BoxFuture;
+use tokio::time::{Instant, timeout};
+
+use super::breaker::Breaker;
+use crate::error::{Code, Error};
+use kinds::Kind;
+use links::LinkKeys;
+use local::Local;
+
+/// How long one call to the store may take; sending a file is bounded by its own progress.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// How long the answer of [`Files::check`] holds, for whoever asks next.
+const CHECKED_FOR: Duration = Duration::from_secs(5);
+
+/// The largest avatar that is read.
+const AVATAR: u64 = 4 * 1024 * 1024;
+
+/// Why the store did not do it. It names no object: a key may carry what a patient called a file.
+#[derive(Debug, thiserror::Error)]
+#[error("file store: {0}")]
+pub struct StoreError(String);
+
+impl StoreError {
+    fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.kind().to_string())
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "the file store refuses");
+        Self::Unavailable { code: Code::StorageUnavailable, detail: "The file store cannot be reached" }
+    }
+}
+
+/// What a store answers.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// What may be sent to an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// Until when, in whole seconds.
+    pub expires_at: DateTime<Utc>,
+    /// As what.
+    pub content_type: String,
+    /// At most so many bytes, where the store can be told.
+    pub size: u64,
+}
+
+/// How a file is shown to whoever fetches it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Download {
+    /// Until when, in whole seconds.
+    pub expires_at: DateTime<Utc>,
+    /// As what.
+    pub content_type: String,
+    /// Under which name.
+    pub filename: String,
+    /// Whether a browser may show it in place.
+    pub is_inline: bool,
+}
+
+// What patients call their files never reaches a log.
+impl Debug for Download {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Download").field("content_type", &self.content_type).finish_non_exhaustive()
+    }
+}
+
+/// Where an object stands, in the words of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Azure's container, S3's bucket, a folder.
+    pub container: String,
+    /// The name in it.
+    pub name: String,
+}
+
+/// An object that is being written. It exists when [`Sink::finish`] has succeeded, and not before.
+pub trait Sink: Send {
+    /// Takes the next bytes.
+    fn write(&mut self, bytes: Bytes) -> Answer<'_, ()>;
+    /// All bytes were written: now it exists.
+    fn finish(self: Box<Self>) -> Answer<'static, ()>;
+    /// It shall not exist.
+    fn abort(self: Box<Self>) -> Answer<'static, ()>;
+}
+
+/// A place for files.
+pub trait Store: Debug + Send + Sync {
+    /// Where an object stands.
+    fn place(&self, object: &Object) -> Place;
+    /// The headers that an upload of this type should carry.
+    fn upload_headers(&self, content_type: &str) -> Vec<(&'static str, String)>;
+    /// An address that takes a PUT.
+    fn upload_link<'a>(&'a self, object: &'a Object, upload: &'a Upload, now: DateTime<Utc>) -> Answer<'a, String>;
+    /// An address that answers a GET.
+    fn download_link<'a>(&'a self, object: &'a Object, shown: &'a Download, now: DateTime<Utc>) -> Answer<'a, String>;
+    /// Begins to write an object.
+    fn write<'a>(&'a self, object: &'a Object, content_type: &'a str) -> Answer<'a, Box<dyn Sink>>;
+    /// How many bytes an object has; none where there is none.
+    fn size<'a>(&'a self, object: &'a Object) -> Answer<'a, Option<u64>>;
+    /// Some bytes of an object, fewer at its end; none where there is none.
+    fn read<'a>(&'a self, object: &'a Object, range: Range<u64>) -> Answer<'a, Option<Bytes>>;
+    /// Gives an object another name within its area, under which nobody has an address to write to. False where there is
+    /// none. The first name may stay.
+    fn promote<'a>(&'a self, from: &'a Object, to: &'a Object) -> Answer<'a, bool>;
+    /// Removes an object; one that is gone already is fine.
+    fn remove<'a>(&'a self, object: &'a Object) -> Answer<'a, ()>;
+    /// Whether files can be kept now.
+    fn check(&self) -> Answer<'_, ()>;
+    /// Forgets what was begun before this time and never finished, where the store does not do so itself.
+    fn sweep(&self, before: SystemTime) -> Answer<'_, ()>;
+}
+
+/// The file store. Cheap to clone; all clones share one breaker.
+#[derive(Clone)]
+pub struct Files(Arc<Inner>);
+
+struct Inner {
+    store: Box<dyn Store>,
+    local: Option<Local>,
+    breaker: Breaker,
+    checked: Mutex<Option<(Instant, bool)>>,
+}
+
+impl Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Files").field(&self.0.store).finish()
+    }
+}
+
+impl Files {
+    /// Files on local disk.
+    #[must_use]
+    pub fn local(root: PathBuf, public_url: String, keys: LinkKeys) -> Self {
+        let local = Local::new(root, public_url, keys);
+        Self::of(Box::new(local.clone()), Some(local))
+    }
+
+    fn of(store: Box<dyn Store>, local: Option<Local>) -> Self {
+        let breaker = Breaker::new(5, Duration::from_secs(5));
+        Self(Arc::new(Inner { store, local, breaker, checked: Mutex::default() }))
+    }
+
+    /// The local disk, where files are kept there: the door of signed addresses leads to it.
+    #[must_use]
+    pub fn disk(&self) -> Option<&Local> {
+        self.0.local.as_ref()
+    }
+
+    /// Where an object stands, in the words of the store.
+    #[must_use]
+    pub fn place(&self, object: &Object) -> Place {
+        self.0.store.place(object)
+    }
+
+    /// The headers that an upload of this type should carry.
+    #[must_use]
+    pub fn upload_headers(&self, content_type: &str) -> Vec<(&'static str, String)> {
+        self.0.store.upload_headers(content_type)
+    }
+
+    /// An address that takes a PUT until it ends.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn upload_link(
+        &self,
+        object: &Object,
+        upload: &Upload,
+        now: DateTime<Utc>,
+    ) -> Result<String, StoreError> {
+        self.call("upload_link", self.0.store.upload_link(object, upload, now)).await
+    }
+
+    /// An address that answers a GET until it ends.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub async fn download_link(
+        &self,
+        object: &Object,
+        shown: &Download,
+        now: DateTime<Utc>,
+    ) -> Result<String, StoreError> {
+        self.call("download_link", self.0.store.download_link(object, shown, now)).await
+    }
+
+    /// Begins to write an object, which exists when the sink is finished.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn write(&self, object: &Object, content_type: &str) -> Result<Box<dyn Sink>, StoreError> {
+        self.call("write", self.0.store.write(object, content_type)).await
+    }
+
+    /// Writes an object that is in memory.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn put(&self, object: &Object, content_type: &str, bytes: Bytes) -> Result<(), StoreError> {
+        let work = async {
+            let mut sink = self.0.store.write(object, content_type).await?;
+            match sink.write(bytes).await {
+                Ok(()) => sink.finish().await,
+                Err(error) => sink.abort().await.and(Err(error)),
+            }
+        };
+        self.call("put", Box::pin(work)).await
+    }
+
+    /// How many bytes an object has; none where there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn size(&self, object: &Object) -> Result<Option<u64>, StoreError> {
+        self.call("size", self.0.store.size(object)).await
+    }
+
+    /// Some bytes of an object; none where there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn read(&self, object: &Object, range: Range<u64>) -> Result<Option<Bytes>, StoreError> {
+        self.call("read", self.0.store.read(object, range)).await
+    }
+
+    /// Gives an object another name within its area. False where there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn promote(&self, from: &Object, to: &Object) -> Result<bool, StoreError> {
+        self.call("promote", self.0.store.promote(from, to)).await
+    }
+
+    /// Removes an object; one that is gone already is fine.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn remove(&self, object: &Object) -> Result<(), StoreError> {
+        self.call("remove", self.0.store.remove(object)).await
+    }
+
+    /// A picture of a person and its content type; none for a name that was never given out.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn avatar(&self, name: &str) -> Result<Option<(Bytes, &'static str)>, StoreError> {
+        let Some((stem, extension)) = name.split_once('.') else { return Ok(None) };
+        let kind = Kind::of_extension(extension).filter(|kind| kinds::PICTURES.contains(kind));
+        let (true, Some(kind)) = (stem.len() == 32 && stem.bytes().all(|byte| byte.is_ascii_hexdigit()), kind) else {
+            return Ok(None);
+        };
+        let bytes = self.read(&Object::new(Area::Avatars, name), 0..AVATAR).await?;
+        Ok(bytes.map(|bytes| (bytes, kind.content_type())))
+    }
+
+    /// Whether files can be kept; the answer holds for a few seconds, so that nobody wears the store out by asking.
+    ///
+    /// # Errors
+    /// When they cannot.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        let known = *self.0.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, is_good)) = known
+            && at.elapsed() < CHECKED_FOR
+        {
+            return if is_good { Ok(()) } else { Err(StoreError::new("not reachable")) };
+        }
+        let done = self.call("check", self.0.store.check()).await;
+        *self.0.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), done.is_ok()));
+        done
+    }
+
+    /// Forgets what was begun before this time and never finished.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn sweep(&self, before: SystemTime) -> Result<(), StoreError> {
+        self.call("sweep", self.0.store.sweep(before)).await
+    }
+
+    /// One call: counted, bounded in time, and not made at all while a store far away does not answer.
+    async fn call<T>(&self, name: &'static str, work: Answer<'_, T>) -> Result<T, StoreError> {
+        let is_remote = self.0.local.is_none();
+        if is_remote && !self.0.breaker.admits(Instant::now()) {
+            return Err(StoreError::new("not asked: it did not answer just now"));
+        }
+        let done = match timeout(LIMIT, work).await {
+            Ok(done) => done,
+            Err(_) => Err(StoreError::new("no answer in time")),
+        };
+        match &done {
+            Ok(_) => self.0.breaker.succeeded(),
+            Err(_) => self.0.breaker.failed(Instant::now()),
+        }
+        let outcome = if done.is_ok() { "done" } else { "failed" };
+        metrics::counter!("consilium_file_calls_total", "call" => name, "outcome" => outcome).increment(1);
+        done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[tokio::test]
+    async fn names_that_were_never_given_out_are_not_read() {
+        let root = std::env::temp_dir().join(format!("consilium-files-{}", uuid::Uuid::new_v4()));
+        let files = Files::local(root.clone(), "http://here".to_owned(), LinkKeys::new(&[]));
+        let name = format!("{}.png", uuid::Uuid::new_v4().simple());
+        let object = Object::new(Area::Avatars, name.clone());
+        files.put(&object, "image/png", Bytes::from_static(b"x")).await.unwrap();
+        assert_eq!(files.avatar(&name).await.unwrap(), Some((Bytes::from_static(b"x"), "image/png")));
+        for bad in ["../secret.png", "a.png", "", "x", &name.replace("png", "exe"), &name.replace("png", "pdf")] {
+            assert_eq!(files.avatar(bad).await.unwrap(), None, "{bad}");
+        }
+        files.remove(&object).await.unwrap();
+        assert_eq!(files.avatar(&name).await.unwrap(), None);
+        tokio::fs::remove_dir_all(&root).await.unwrap();
+    }
+}
