@@ -235,8 +235,9 @@ impl Connection {
     /// Says that the inbox has reached this head, whether or not the events came by.
     pub fn announce(&self, head: i64) {
         let mut outbox = self.lock();
-        if head > outbox.position && outbox.position != i64::MAX {
-            outbox.announced = outbox.announced.max(head);
+        // Before the start it is kept, and looked at then.
+        outbox.announced = outbox.announced.max(head);
+        if outbox.position != i64::MAX && head > outbox.position {
             outbox.behind = true;
         }
         drop(outbox);
@@ -360,6 +361,14 @@ mod tests {
         assert!(matches!(step(&connection), Some(Step::Behind(5))));
         connection.replayed(6);
         assert!(step(&connection).is_none());
+    }
+
+    #[test]
+    fn a_head_announced_before_the_start_is_not_forgotten() {
+        let connection = connection();
+        connection.announce(6);
+        connection.start(5, 5);
+        assert!(matches!(step(&connection), Some(Step::Behind(5))));
     }
 
     #[test]

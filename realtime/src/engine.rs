@@ -122,7 +122,7 @@ impl Engine {
         nodes: Nodes,
         trackers: Trackers,
     ) -> (Self, mpsc::Receiver<Change>) {
-        let (changes, receiver) = mpsc::channel(4096);
+        let (changes, receiver) = mpsc::channel(65_536);
         let reader = Reader::start(pool.clone(), clock.clone(), settings.retention, &trackers.background);
         let node = rand::random();
         let Nodes { bus, redis } = nodes;
@@ -296,7 +296,7 @@ impl Engine {
             {
                 session.note_message(message.id, message.sender_role);
             }
-            self.apply(event.patch.as_ref(), &event.places);
+            self.apply(event.patch.as_ref(), event.at, &event.places);
             self.publish(event, &frame);
         }
         metrics::counter!("consilium_events_delivered_total").increment(events.len() as u64);
@@ -333,7 +333,6 @@ impl Engine {
                 }
             }
         }
-        self.look_at(users);
     }
 
     /// Tells every connection when to come back and closes it, spread over a window that grows with their number, so
@@ -397,14 +396,14 @@ impl Engine {
         metrics::gauge!("consilium_connections").decrement(1.0);
     }
 
-    fn apply(&self, patch: Option<&SessionPatch>, places: &[(UserId, i64)]) {
+    fn apply(&self, patch: Option<&SessionPatch>, at: DateTime<Utc>, places: &[(UserId, i64)]) {
         let Some(patch) = patch else { return };
         // An end names no doctor, and the session need not be in memory: then it is the recipient who is busy with it.
         let busy = || places.iter().map(|(user, _)| *user).find(|user| self.0.presence.runs(*user, patch.session_id));
         let known = || self.0.sessions.known(patch.session_id).map(|session| session.doctor_id);
         let doctor = patch.doctor_id.or_else(known).or_else(busy);
-        self.0.sessions.apply(patch);
-        self.0.bus.publish(self.0.node, None, Signal::Session(*patch));
+        self.0.sessions.apply(patch, at);
+        self.0.bus.publish(self.0.node, None, Signal::Session(*patch, at));
         if let (Some(doctor), Some(status)) = (doctor, patch.status) {
             self.tell_session(doctor, patch.session_id, status);
         }

@@ -163,6 +163,7 @@ impl Lane {
                     }
                 }
                 Err(error @ (storage::Error::Unavailable(_) | storage::Error::Retry(_))) if attempt < TRIES => {
+                    self.look_for(&jobs, &error);
                     tracing::warn!(%error, attempt, commands = jobs.len(), "batch failed, trying again");
                     tokio::time::sleep(pause).await;
                     pause *= 2;
@@ -174,10 +175,21 @@ impl Lane {
                     }
                     return;
                 }
-                Err(error) => return refuse_all(jobs, error),
+                Err(error) => {
+                    self.look_for(&jobs, &error);
+                    return refuse_all(jobs, error);
+                }
             }
         }
         refuse_all(jobs, storage::Error::away());
+    }
+
+    /// Nobody knows whether a commit was done whose answer is lost: whoever is connected finds out by the inbox.
+    fn look_for(&self, jobs: &[Job], error: &storage::Error) {
+        if let (true, Some(engine)) = (error.is_unavailable(), self.engine.upgrade()) {
+            let parties: Vec<UserId> = jobs.iter().flat_map(|job| parties_of(&job.command)).collect();
+            engine.look_at(&parties);
+        }
     }
 
     /// One transaction for the whole batch.
@@ -257,6 +269,7 @@ impl Lane {
             drop(job.reply.send(outcome));
         }
         engine.nudge(&parties).await;
+        engine.look_at(&parties);
         rest
     }
 
@@ -409,6 +422,13 @@ impl Marks {
             session_id: self.session_id,
             receiver: self.receiver,
         })
+    }
+}
+
+fn parties_of(command: &Command) -> [UserId; 2] {
+    match command {
+        Command::Send(message) => [message.patient_id, message.doctor_id],
+        Command::Mark(marks) => [marks.sender_id, marks.doctor_id],
     }
 }
 

@@ -12,8 +12,9 @@ use crate::error::Result;
 /// # Errors
 /// 503 when Postgres cannot be reached; nothing is shown then.
 pub async fn switch(app: &App, doctor: UserId, online: bool) -> Result<Shown> {
+    doctors::set_online(&mut *app.conn().await?, doctor, online, app.now()).await?;
+    // The time after the write: whoever read the row before knows less.
     let now = app.now();
-    doctors::set_online(&mut *app.conn().await?, doctor, online, now).await?;
     app.engine.note(app.engine.presence().switch(doctor, online, now));
     Ok(app.engine.presence().shown(doctor, now))
 }

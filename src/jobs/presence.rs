@@ -65,6 +65,7 @@ pub(super) fn follow_doubts(app: &App) {
                 tracing::debug!(%error, "presence cannot be read, trying again");
                 app.engine.doubt_again(&Doubt { database: true, ..Doubt::default() });
             }
+            app.engine.presence_is_read();
             // Whatever raises doubts again and again: twice a second is often enough.
             tokio::time::sleep(AGAIN).await;
         }
@@ -106,8 +107,9 @@ pub fn announce(app: &App, mut changes: mpsc::Receiver<Change>) {
 /// When Postgres cannot be asked; the sign is written with the next look then.
 pub async fn look(app: &App) -> storage::Result<()> {
     let now = app.now();
-    // Signs of life that other nodes see cannot be heard while the bus is down: nobody is taken for gone then.
-    if !app.engine.is_cut_off() {
+    app.engine.tell_untold();
+    // Nobody is taken for gone while it is not known what other nodes see.
+    if app.engine.knows_presence() {
         app.engine.announce(app.engine.presence().sweep(now));
     }
     let unwritten = app.engine.presence().unwritten(WRITE_EVERY, now);

@@ -98,6 +98,10 @@ async fn a_user_holds_sixteen_connections_over_all_nodes() {
         // By the clock of the nodes each is younger than the one before.
         pair.one.advance(chrono::TimeDelta::milliseconds(5));
     }
+    // A Redis that forgets is told again.
+    pair.redis.cli(&["flushall"]).await;
+    let key = format!("consilium:connections:{{{}}}", patient.id);
+    until("all are counted again", async || pair.redis.cli(&["zcard", &key]).await.trim() == "16").await;
     let mut newest = there.socket(None).await;
     newest.next_of("connected").await;
     assert_eq!(sockets.remove(0).closed().await, 4410, "the oldest, on the other node");

@@ -1,6 +1,7 @@
 //! A line between a node and its Redis that a test can let go silent: the sockets stay open, and nothing passes.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,6 +13,8 @@ pub(crate) struct Proxy {
     pub(crate) port: u16,
     /// The local ports towards Redis of the lines that are silent.
     silent: Arc<Mutex<HashSet<u16>>>,
+    /// Nothing passes on any line, and new ones are refused.
+    is_cut: Arc<AtomicBool>,
     task: AbortHandle,
 }
 
@@ -27,19 +30,29 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let silent: Arc<Mutex<HashSet<u16>>> = Arc::default();
         let heard = Arc::clone(&silent);
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let cut = Arc::clone(&is_cut);
         #[allow(clippy::disallowed_methods, reason = "ends with the proxy")]
         let task = tokio::spawn(async move {
             let mut lines = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
+                if cut.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let Ok(far) = TcpStream::connect(("127.0.0.1", to)).await else { continue };
                 let line = far.local_addr().unwrap().port();
                 let (near_in, near_out) = near.into_split();
                 let (far_in, far_out) = far.into_split();
-                lines.spawn(pass(near_in, far_out, line, Arc::clone(&heard)));
-                lines.spawn(pass(far_in, near_out, line, Arc::clone(&heard)));
+                lines.spawn(pass(near_in, far_out, line, Arc::clone(&heard), Arc::clone(&cut)));
+                lines.spawn(pass(far_in, near_out, line, Arc::clone(&heard), Arc::clone(&cut)));
             }
         });
-        Self { port, silent, task: task.abort_handle() }
+        Self { port, silent, is_cut, task: task.abort_handle() }
+    }
+
+    /// Nothing passes at all from now on.
+    pub(crate) fn cut(&self) {
+        self.is_cut.store(true, Ordering::SeqCst);
     }
 
     /// Nothing passes on the line with this local port towards Redis from now on.
@@ -53,6 +66,7 @@ async fn pass(
     mut to: impl AsyncWriteExt + Unpin,
     line: u16,
     silent: Arc<Mutex<HashSet<u16>>>,
+    is_cut: Arc<AtomicBool>,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count) = from.read(&mut buffer).await {
@@ -60,7 +74,8 @@ async fn pass(
             break;
         }
         // What comes on a silent line is lost, as in a network that drops it.
-        if !silent.lock().unwrap().contains(&line) && to.write_all(&buffer[..count]).await.is_err() {
+        let is_silent = is_cut.load(Ordering::SeqCst) || silent.lock().unwrap().contains(&line);
+        if !is_silent && to.write_all(&buffer[..count]).await.is_err() {
             break;
         }
     }

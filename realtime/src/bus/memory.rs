@@ -58,6 +58,10 @@ impl Bus for MemoryBus {
         Health::Up
     }
 
+    fn is_settled(&self) -> bool {
+        true
+    }
+
     fn peers(&self) -> Vec<u64> {
         self.0.iter().map(|node| *node.key()).collect()
     }

@@ -7,6 +7,7 @@ pub mod redis;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use consilium_storage::events::SessionPatch;
 use consilium_storage::ids::{LoginId, UserId};
 use futures_util::future::BoxFuture;
@@ -63,7 +64,7 @@ pub enum Signal {
         frame: Arc<EventFrame>,
     },
     /// A session changed: every node may hold it in memory, whether or not its users are connected there.
-    Session(SessionPatch),
+    Session(SessionPatch, DateTime<Utc>),
     /// An event without a place, for these users of one slot.
     Ephemeral {
         /// For whom.
@@ -123,6 +124,8 @@ pub trait Bus: Send + Sync + std::fmt::Debug {
     fn attach(&self, node: u64, listener: std::sync::Weak<dyn Listener>);
     /// How it stands.
     fn health(&self) -> Health;
+    /// Whether it has been up for long enough to know all nodes, and all of them have been read since.
+    fn is_settled(&self) -> bool;
     /// The other nodes that are alive as far as this one hears.
     fn peers(&self) -> Vec<u64>;
     /// How often inboxes want to be looked at besides what was suspected: while the bus is down, or after a node fell

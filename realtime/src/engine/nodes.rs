@@ -2,8 +2,8 @@
 //! signal may have been lost (DESIGN §2, §4).
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use consilium_storage as storage;
@@ -21,6 +21,8 @@ use crate::shared::roster::Roster;
 
 /// How long suspicions gather before inboxes are looked at.
 const GATHER: Duration = Duration::from_millis(20);
+/// The longest pause after looking.
+const LONGEST: Duration = Duration::from_secs(1);
 /// How often the bus is asked whether inboxes want to be looked at unasked.
 const ASK: Duration = Duration::from_millis(250);
 
@@ -28,7 +30,7 @@ const ASK: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 pub(super) struct Suspects {
     slots: AtomicU64,
-    more: Notify,
+    more: Arc<Notify>,
 }
 
 impl Suspects {
@@ -46,6 +48,8 @@ impl Suspects {
 #[derive(Debug, Default)]
 pub(super) struct Doubts {
     state: Mutex<Doubt>,
+    /// Something is being read.
+    reading: AtomicBool,
     more: Notify,
 }
 
@@ -74,8 +78,7 @@ impl Engine {
 
     /// The nodes that live, this one included; nothing while that is not certain.
     pub(crate) fn live_nodes(&self) -> Option<Vec<u64>> {
-        let certain = matches!(self.0.bus.health(), Health::Up);
-        certain.then(|| self.0.bus.peers().into_iter().chain([self.0.node]).collect())
+        self.0.bus.is_settled().then(|| self.0.bus.peers().into_iter().chain([self.0.node]).collect())
     }
 
     pub(crate) fn node_id(&self) -> u64 {
@@ -110,10 +113,25 @@ impl Engine {
         registry.is_connected(user, &self.0.bus.peers()).await.unwrap_or(false)
     }
 
-    /// Whether what other nodes see cannot be heard right now: presence is frozen then, rather than to flap.
+    /// Whether what other nodes see cannot be heard right now.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
         matches!(self.0.bus.health(), Health::Down(_))
+    }
+
+    /// Whether this node knows what the others see; presence is frozen while it does not, rather than to flap.
+    #[must_use]
+    pub fn knows_presence(&self) -> bool {
+        let doubts = &self.0.doubts;
+        let in_doubt = *doubts.state.lock().unwrap_or_else(PoisonError::into_inner) != Doubt::default();
+        self.0.bus.is_settled() && !in_doubt && !doubts.reading.load(Ordering::Relaxed)
+    }
+
+    /// Tells the other nodes of signs of life that they were not told of yet.
+    pub fn tell_untold(&self) {
+        for (doctor, sign) in self.0.presence.untold(self.now()) {
+            self.0.bus.publish(self.0.node, None, Signal::Presence(doctor, sign));
+        }
     }
 
     /// Why the bus cannot be relied on, if so.
@@ -146,10 +164,22 @@ impl Engine {
         loop {
             let doubt = std::mem::take(&mut *self.0.doubts.state.lock().unwrap_or_else(PoisonError::into_inner));
             if doubt != Doubt::default() {
+                self.0.doubts.reading.store(true, Ordering::Relaxed);
                 return doubt;
             }
             self.0.doubts.more.notified().await;
         }
+    }
+
+    /// What was in doubt has been read.
+    pub fn presence_is_read(&self) {
+        self.0.doubts.reading.store(false, Ordering::Relaxed);
+    }
+
+    /// Switches and running sessions want to be compared with Postgres now and then: a node that dies may take the news
+    /// of its last change with it.
+    pub(crate) fn compare_presence(&self) {
+        self.0.doubts.add(|doubt| doubt.database = true);
     }
 
     /// Presence could not be read: it is still in doubt.
@@ -164,16 +194,24 @@ impl Engine {
     /// as it was: it will say when it has.
     pub async fn read_rosters(&self, nodes: impl IntoIterator<Item = u64>) {
         let Some(roster) = &self.0.roster else { return };
+        let mut unread = BTreeSet::new();
         for node in nodes {
+            let asked = self.now();
             match roster.read(node).await {
-                Ok(Some(doctors)) => self.announce(self.0.presence.hear_all(node, &doctors, self.now())),
-                Ok(None) => {}
+                Ok(Some(doctors)) => self.announce(self.0.presence.hear_all(node, &doctors, asked, self.now())),
+                // It has written nothing yet, or is gone.
+                Ok(None) if !self.0.bus.peers().contains(&node) => {}
+                Ok(None) => {
+                    unread.insert(node);
+                }
                 Err(error) => {
                     tracing::debug!(%error, "the doctors of a node cannot be read");
-                    self.doubt_again(&Doubt { nodes: BTreeSet::from([node]), ..Doubt::default() });
-                    return;
+                    unread.insert(node);
                 }
             }
+        }
+        if !unread.is_empty() {
+            self.doubt_again(&Doubt { nodes: unread, ..Doubt::default() });
         }
     }
 
@@ -243,7 +281,7 @@ impl Listener for Inner {
                     self.hub.offer(*user, *seq, frame, None);
                 }
             }
-            Signal::Session(patch) => self.sessions.apply(patch),
+            Signal::Session(patch, at) => self.sessions.apply(patch, *at),
             Signal::Ephemeral { users, frame } => self.hub.send_ephemeral(users, frame),
             Signal::Look(users) => users.iter().for_each(|user| self.suspects.add(Slots::one(slot_of(*user)))),
             Signal::Revoked(logins) => self.hub.close_logins(logins, Close::Unauthenticated),
@@ -266,7 +304,7 @@ impl Listener for Inner {
             }
             None => {
                 // What changed in sessions may have been missed too: they are read again when they are touched.
-                self.sessions.forget();
+                self.sessions.doubt();
                 doubt.database = true;
             }
         });
@@ -274,19 +312,25 @@ impl Listener for Inner {
 
     fn node_gone(&self, node: u64) {
         self.suspects.add(Slots::ALL);
+        // It may have committed what it could not tell.
+        self.doubt_presence(None);
         self.announce(self.presence.node_gone(node, self.clock.now()));
     }
 }
 
 /// Looks at the inboxes of suspected slots, and at all of them as often as the bus wants it.
 pub(super) async fn look_after_inboxes(engine: WeakEngine) {
-    while let Some(engine) = engine.upgrade() {
-        let every = engine.0.bus.look_every();
-        let wait = tokio::time::timeout(every.unwrap_or(ASK), engine.0.suspects.more.notified());
-        let was_told = wait.await.is_ok();
-        if was_told {
+    loop {
+        let Some((every, more)) =
+            engine.upgrade().map(|engine| (engine.0.bus.look_every(), Arc::clone(&engine.0.suspects.more)))
+        else {
+            return;
+        };
+        // Nothing of the engine is held while waiting: it could never end.
+        if tokio::time::timeout(every.unwrap_or(ASK), more.notified()).await.is_ok() {
             tokio::time::sleep(GATHER).await;
         }
+        let Some(engine) = engine.upgrade() else { return };
         let (slots, cause) = match every {
             Some(_) => (Slots::ALL, "outage"),
             None => (engine.0.suspects.take(), "suspect"),
@@ -299,7 +343,9 @@ pub(super) async fn look_after_inboxes(engine: WeakEngine) {
             tracing::debug!(%error, "inboxes cannot be looked at, trying again");
             engine.0.suspects.add(slots);
         }
-        // However many users there are, looking takes at most a quarter of the time.
-        tokio::time::sleep(began.elapsed() * 3).await;
+        // However many users there are, looking takes at most about a quarter of the time.
+        let pause = (began.elapsed() * 3).min(LONGEST);
+        drop(engine);
+        tokio::time::sleep(pause).await;
     }
 }

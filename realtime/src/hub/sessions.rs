@@ -3,6 +3,7 @@
 //! status (DESIGN §3): what must be certain is decided in the transaction.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -39,8 +40,10 @@ pub struct LiveSession {
 struct State {
     status: Status,
     video: (video::State, i32),
-    /// When a change was heard last.
-    changed: Option<Instant>,
+    /// When a change was heard last, and when that change was made.
+    changed: Option<(Instant, DateTime<Utc>)>,
+    /// Signals may have been missed: the row is read again at the next touch.
+    is_stale: bool,
     touched_at: DateTime<Utc>,
     typing_passed: [Option<DateTime<Utc>>; 2],
     recent: VecDeque<Seen>,
@@ -64,6 +67,7 @@ impl LiveSession {
                 status: row.status,
                 video: (row.video_state, row.consent_round),
                 changed: None,
+                is_stale: false,
                 touched_at: now,
                 typing_passed: [None, None],
                 recent: VecDeque::new(),
@@ -164,16 +168,21 @@ impl LiveSession {
     /// Takes the row as it was read after `asked`, unless a change was heard since.
     fn renew(&self, row: &Session, asked: Instant) {
         self.with(|state| {
-            if state.changed.is_none_or(|changed| changed < asked) {
+            if state.changed.is_none_or(|(heard, _)| heard < asked) {
                 state.status = row.status;
                 state.video = (row.video_state, row.consent_round);
             }
+            state.is_stale = false;
         });
     }
 
-    fn apply(&self, patch: &SessionPatch) {
+    /// Changes come from several nodes: an older one that is late changes nothing.
+    fn apply(&self, patch: &SessionPatch, at: DateTime<Utc>) {
         self.with(|state| {
-            state.changed = Some(Instant::now());
+            if state.changed.is_some_and(|(_, known)| known > at) {
+                return;
+            }
+            state.changed = Some((Instant::now(), at));
             if let Some(status) = patch.status {
                 state.status = status;
                 if status.is_final() {
@@ -193,7 +202,11 @@ impl LiveSession {
 
 /// The live sessions of this node.
 #[derive(Debug, Default)]
-pub struct Sessions(DashMap<SessionId, Arc<LiveSession>>);
+pub struct Sessions {
+    live: DashMap<SessionId, Arc<LiveSession>>,
+    /// Changes heard so far: one that came while a row was read may not be in it.
+    heard: AtomicU64,
+}
 
 impl Sessions {
     /// The session, from memory or Postgres.
@@ -207,13 +220,17 @@ impl Sessions {
         now: DateTime<Utc>,
     ) -> storage::Result<Option<Arc<LiveSession>>> {
         if let Some(known) = self.known(id) {
-            known.with(|state| state.touched_at = now);
-            return Ok(Some(known));
+            let is_stale = known.with(|state| {
+                state.touched_at = now;
+                state.is_stale
+            });
+            if !is_stale {
+                return Ok(Some(known));
+            }
         }
-        let mut conn = pool.acquire().await?;
-        let Some(row) = storage::connect::sessions::find(&mut conn, id).await? else { return Ok(None) };
-        let live = self.0.entry(id).or_insert_with(|| LiveSession::new(&row, now));
-        Ok(Some(Arc::clone(&live)))
+        let heard = self.heard.load(Ordering::Relaxed);
+        let read = self.renew(pool, id, now).await?;
+        if self.heard.load(Ordering::Relaxed) == heard { Ok(read) } else { self.renew(pool, id, now).await }
     }
 
     /// The session as Postgres has it now.
@@ -229,7 +246,7 @@ impl Sessions {
         let asked = Instant::now();
         let mut conn = pool.acquire().await?;
         let Some(row) = storage::connect::sessions::find(&mut conn, id).await? else { return Ok(None) };
-        let live = Arc::clone(&self.0.entry(id).or_insert_with(|| LiveSession::new(&row, now)));
+        let live = Arc::clone(&self.live.entry(id).or_insert_with(|| LiveSession::new(&row, now)));
         live.renew(&row, asked);
         Ok(Some(live))
     }
@@ -241,38 +258,39 @@ impl Sessions {
         }
     }
 
-    /// Forgets all of them: they are read again when they are touched.
-    pub(crate) fn forget(&self) {
-        self.0.clear();
+    /// Signals may have been missed: all of them are read again when they are touched.
+    pub(crate) fn doubt(&self) {
+        self.live.iter().for_each(|session| session.with(|state| state.is_stale = true));
     }
 
     /// The session, if it is in memory.
     #[must_use]
     pub fn known(&self, id: SessionId) -> Option<Arc<LiveSession>> {
-        self.0.get(&id).map(|entry| Arc::clone(&entry))
+        self.live.get(&id).map(|entry| Arc::clone(&entry))
     }
 
     /// Changes what an event changed.
-    pub(crate) fn apply(&self, patch: &SessionPatch) {
+    pub(crate) fn apply(&self, patch: &SessionPatch, at: DateTime<Utc>) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         if let Some(known) = self.known(patch.session_id) {
-            known.apply(patch);
+            known.apply(patch, at);
         }
     }
 
     /// Drops sessions that nobody touched lately.
     pub fn sweep(&self, now: DateTime<Utc>) {
-        self.0.retain(|_, session| session.with(|state| now - state.touched_at < IDLE));
+        self.live.retain(|_, session| session.with(|state| now - state.touched_at < IDLE));
     }
 
     /// How many sessions are in memory.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.live.len()
     }
 
     /// Whether none is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.live.is_empty()
     }
 }

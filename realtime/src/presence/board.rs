@@ -1,7 +1,7 @@
 //! The board: every doctor's signs, in memory on every node. Each node tells the others what it sees itself, so all
 //! boards come to show the same, and each announces a change once, to the connections it holds.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use consilium_storage::ids::{SessionId, UserId};
@@ -10,20 +10,34 @@ use dashmap::DashMap;
 
 use super::{Change, Leases, Shown, Sign, Signs, shown};
 
+/// How many ended sessions of a doctor are remembered.
+const ENDED: usize = 32;
+
+/// A roster may be older by so much than what its node has told.
+const WRITTEN_LATE: TimeDelta = TimeDelta::seconds(1);
+
 #[derive(Debug, Default)]
 struct Doctor {
     switched_on: bool,
     switched_at: Option<DateTime<Utc>>,
+    /// When this node learned of the last turn, and of the last change of sessions: what was read before is older.
+    switch_known: Option<DateTime<Utc>>,
+    running_known: Option<DateTime<Utc>>,
     /// Live connections of this node.
     connections: usize,
     /// Other nodes that hold a connection.
     elsewhere: BTreeSet<u64>,
+    /// The last node that told of its connections, and when that was heard.
+    told_by: Option<(u64, DateTime<Utc>)>,
     last_seen: Option<DateTime<Utc>>,
+    /// The last sign of life at this node.
+    seen_here: Option<DateTime<Utc>>,
     /// When the other nodes were last told of a sign of life.
     told: Option<DateTime<Utc>>,
     written: Option<DateTime<Utc>>,
     running: HashSet<SessionId>,
-    running_changed_at: Option<DateTime<Utc>>,
+    /// Sessions that ended lately: a start that is heard after the end is late.
+    ended: VecDeque<SessionId>,
     can_ring: bool,
     announced: Option<Shown>,
 }
@@ -64,7 +78,7 @@ impl Board {
     ) -> Option<Change> {
         let is_new = !self.doctors.contains_key(&doctor);
         let change = self.change(doctor, now, |entry| {
-            if entry.switched_at.is_none_or(|at| at < asked_at) {
+            if entry.switch_known.is_none_or(|at| at < asked_at) {
                 entry.switched_on = switched_on;
             }
             entry.last_seen = entry.last_seen.max(last_seen);
@@ -86,7 +100,7 @@ impl Board {
             running.entry(*doctor).or_default().insert(*session);
         }
         self.each(now, |doctor, entry| {
-            if entry.running_changed_at.is_none_or(|at| at < asked_at) {
+            if entry.running_known.is_none_or(|at| at < asked_at) {
                 entry.running = running.remove(doctor).unwrap_or_default();
             }
         })
@@ -131,7 +145,8 @@ impl Board {
         self.note(doctor, now, |entry| {
             entry.switched_on = on;
             entry.switched_at = Some(now);
-            entry.alive(now);
+            entry.switch_known = Some(now);
+            entry.alive_here(now);
             Some(Sign::Switch(on, now))
         })
     }
@@ -140,20 +155,23 @@ impl Board {
     pub fn seen(&self, doctor: UserId, now: DateTime<Utc>) -> Noted {
         let every = self.leases.sign_of_life / 3;
         self.note(doctor, now, |entry| {
-            entry.alive(now);
-            if entry.told.is_some_and(|told| now - told < every) {
-                return None;
-            }
-            entry.told = Some(now);
-            Some(Sign::Seen(now))
+            entry.alive_here(now);
+            entry.tell(every, now)
         })
+    }
+
+    /// Signs of life at this node that the other nodes were not told of, as each was soon after another.
+    pub fn untold(&self, now: DateTime<Utc>) -> Vec<(UserId, Sign)> {
+        let every = self.leases.sign_of_life / 3;
+        let signs = self.doctors.iter_mut().filter_map(|mut entry| Some((*entry.key(), entry.tell(every, now)?)));
+        signs.collect()
     }
 
     /// A connection opened.
     pub fn connected(&self, doctor: UserId, now: DateTime<Utc>) -> Noted {
         self.note(doctor, now, |entry| {
             entry.connections += 1;
-            entry.alive(now);
+            entry.alive_here(now);
             (entry.connections == 1).then_some(Sign::Connected(now))
         })
     }
@@ -162,7 +180,7 @@ impl Board {
     pub fn disconnected(&self, doctor: UserId, now: DateTime<Utc>) -> Noted {
         self.note(doctor, now, |entry| {
             entry.connections = entry.connections.saturating_sub(1);
-            entry.alive(now);
+            entry.alive_here(now);
             (entry.connections == 0).then_some(Sign::Disconnected(now))
         })
     }
@@ -170,7 +188,11 @@ impl Board {
     /// A session of the doctor started or is over.
     pub fn session(&self, doctor: UserId, session: SessionId, status: Status, now: DateTime<Utc>) -> Noted {
         let runs = status == Status::Ongoing;
-        self.note(doctor, now, |entry| entry.run(session, runs, now).then_some(Sign::Session(session, runs, now)))
+        self.note(doctor, now, |entry| {
+            let news = entry.run(session, runs, now);
+            // An end is told in any case: others may hear of the start later.
+            (news || !runs).then_some(Sign::Session(session, runs, now))
+        })
     }
 
     /// Whether the doctor has a device that can be rung: a sign of life counts longer then.
@@ -190,18 +212,21 @@ impl Board {
                 entry.alive(at.min(now));
             }
             match sign {
-                Sign::Switch(on, at) if entry.switched_at.is_none_or(|known| known <= at) => {
+                Sign::Switch(on, at) if entry.switched_at.is_none_or(|known| known <= at.min(now)) => {
                     entry.switched_on = on;
-                    entry.switched_at = Some(at);
+                    entry.switched_at = Some(at.min(now));
+                    entry.switch_known = Some(now);
                 }
                 Sign::Connected(_) => {
                     entry.elsewhere.insert(node);
+                    entry.told_by = Some((node, now));
                 }
                 Sign::Disconnected(_) => {
                     entry.elsewhere.remove(&node);
+                    entry.told_by = Some((node, now));
                 }
-                Sign::Session(session, runs, at) => {
-                    entry.run(session, runs, at);
+                Sign::Session(session, runs, _) => {
+                    entry.run(session, runs, now);
                 }
                 Sign::Ring(can_ring) => entry.can_ring = can_ring,
                 Sign::Switch(..) | Sign::Seen(_) => {}
@@ -209,16 +234,25 @@ impl Board {
         })
     }
 
-    /// All doctors that another node holds connections of. Who is no longer among them was alive until now.
-    pub fn hear_all(&self, node: u64, connected: &[UserId], now: DateTime<Utc>) -> Vec<Change> {
+    /// All doctors that another node held connections of when it was asked. Who is no longer among them was alive until
+    /// now; of whom the node told since, or just before, that stands.
+    pub fn hear_all(
+        &self,
+        node: u64,
+        connected: &[UserId],
+        asked_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Vec<Change> {
         let connected: HashSet<UserId> = connected.iter().copied().collect();
         for doctor in &connected {
             self.doctors.entry(*doctor).or_default();
         }
         self.each(now, |doctor, entry| {
+            if entry.told_by.is_some_and(|(by, at)| by == node && at > asked_at - WRITTEN_LATE) {
+                return;
+            }
             if connected.contains(doctor) {
                 entry.elsewhere.insert(node);
-                entry.alive(now);
             } else if entry.elsewhere.remove(&node) {
                 entry.alive(now);
             }
@@ -227,7 +261,7 @@ impl Board {
 
     /// A node and all its connections are gone: their doctors' leases begin.
     pub fn node_gone(&self, node: u64, now: DateTime<Utc>) -> Vec<Change> {
-        self.hear_all(node, &[], now)
+        self.hear_all(node, &[], now + WRITTEN_LATE, now)
     }
 
     /// Whose lease ran out.
@@ -241,7 +275,7 @@ impl Board {
         self.doctors
             .iter_mut()
             .filter_map(|mut entry| {
-                let seen = if entry.connections > 0 { Some(now) } else { entry.last_seen }?;
+                let seen = if entry.connections > 0 { Some(now) } else { entry.seen_here }?;
                 if entry.written.is_some_and(|written| seen - written < every) {
                     return None;
                 }
@@ -290,11 +324,32 @@ impl Doctor {
         self.last_seen = self.last_seen.max(Some(at));
     }
 
-    /// Answers whether that was news.
-    fn run(&mut self, session: SessionId, runs: bool, at: DateTime<Utc>) -> bool {
-        let news = if runs { self.running.insert(session) } else { self.running.remove(&session) };
-        self.running_changed_at = self.running_changed_at.max(Some(at));
-        news
+    fn alive_here(&mut self, at: DateTime<Utc>) {
+        self.alive(at);
+        self.seen_here = self.seen_here.max(Some(at));
+    }
+
+    /// The last sign of life here, if the other nodes want to be told of it now.
+    fn tell(&mut self, every: TimeDelta, now: DateTime<Utc>) -> Option<Sign> {
+        let seen = self.seen_here.filter(|seen| self.told.is_none_or(|told| told < *seen))?;
+        if self.told.is_some_and(|told| now - told < every) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(Sign::Seen(seen))
+    }
+
+    /// Answers whether that was news. A session that has ended does not run again.
+    fn run(&mut self, session: SessionId, runs: bool, now: DateTime<Utc>) -> bool {
+        self.running_known = Some(now);
+        if runs {
+            return !self.ended.contains(&session) && self.running.insert(session);
+        }
+        if self.ended.len() == ENDED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(session);
+        self.running.remove(&session)
     }
 
     /// Notes the shown status as announced, if it differs from the last one.
@@ -376,7 +431,7 @@ mod tests {
         }
         board.hear(7, one, Sign::Connected(at(0)), at(0));
         assert_eq!(board.sweep(at(95)), [offline(two)]);
-        assert_eq!(board.hear_all(7, &[two], at(100)), [online(two)], "and one is within its lease from now");
+        assert_eq!(board.hear_all(7, &[two], at(100), at(100)), [online(two)], "and one is within its lease from now");
         assert_eq!(board.sweep(at(190)), [offline(one)]);
     }
 
@@ -391,6 +446,46 @@ mod tests {
         assert!(board.switched_on(doctor), "the database was asked before");
         board.hear(7, doctor, Sign::Switch(false, at(7)), at(7));
         assert!(!board.switched_on(doctor));
+    }
+
+    #[test]
+    fn a_start_that_comes_after_its_end_is_late() {
+        let (board, other) = (Board::new(LEASES), Board::new(LEASES));
+        let (doctor, session) = (UserId::new(), SessionId::new());
+        let ended = board.session(doctor, session, Status::Ended, at(2));
+        assert_eq!(board.hear(7, doctor, Sign::Session(session, true, at(1)), at(3)), None);
+        assert!(!board.runs(doctor, session));
+        other.hear(7, doctor, Sign::Session(session, true, at(1)), at(3));
+        let Some(sign) = ended.tell else { unreachable!("an end is told in any case") };
+        other.hear(8, doctor, sign, at(4));
+        assert!(!other.runs(doctor, session));
+    }
+
+    #[test]
+    fn a_sign_of_life_soon_after_another_is_told_later() {
+        let (board, other) = (Board::new(LEASES), Board::new(LEASES));
+        let doctor = UserId::new();
+        other.hear(7, doctor, Sign::Switch(true, at(0)), at(0));
+        assert_eq!(board.seen(doctor, at(0)).tell, Some(Sign::Seen(at(0))));
+        assert_eq!(board.seen(doctor, at(25)).tell, None);
+        assert_eq!(board.untold(at(29)), []);
+        assert_eq!(board.untold(at(30)), [(doctor, Sign::Seen(at(25)))]);
+        assert_eq!(board.untold(at(90)), [], "told once");
+        other.hear(7, doctor, Sign::Seen(at(25)), at(30));
+        assert_eq!(other.sweep(at(114)), []);
+        assert_eq!(other.sweep(at(115)).len(), 1, "the whole lease");
+    }
+
+    #[test]
+    fn a_roster_does_not_undo_what_its_node_just_told() {
+        let board = Board::new(LEASES);
+        let doctor = UserId::new();
+        board.hear(7, doctor, Sign::Switch(true, at(0)), at(0));
+        board.hear(7, doctor, Sign::Connected(at(10)), at(10));
+        board.hear_all(7, &[], at(10), at(10));
+        assert_eq!(board.sweep(at(1000)), [], "still connected");
+        board.hear_all(7, &[], at(1000), at(1000));
+        assert_eq!(board.sweep(at(1090)).len(), 1);
     }
 
     #[test]

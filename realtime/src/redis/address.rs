@@ -67,6 +67,10 @@ impl Address {
     /// # Errors
     /// What to write instead.
     pub fn parse(url: &str, ca: Option<Vec<u8>>) -> Result<Self, BadAddress> {
+        let is_pem = |ca: &Vec<u8>| String::from_utf8_lossy(ca).contains("-----BEGIN CERTIFICATE-----");
+        if ca.as_ref().is_some_and(|ca| !is_pem(ca)) {
+            return Err(BadAddress("comes with an authority that is no certificate in PEM"));
+        }
         let (scheme, rest) = url.split_once("://").ok_or(BadAddress("is not an address like redis://host:6379"))?;
         let place = match scheme {
             "redis" | "rediss" => Place::One(Box::new(info(url)?)),
@@ -126,7 +130,8 @@ impl Address {
             builder = builder.set_client_to_sentinel_tls_mode(TlsMode::Secure);
         }
         if let Some(certificates) = self.certificates() {
-            builder = builder.set_client_to_redis_certificates(certificates);
+            builder = builder.set_client_to_redis_certificates(certificates.clone());
+            builder = builder.set_client_to_sentinel_certificates(certificates);
         }
         if let Some(user) = &to.login.user {
             builder = builder.set_client_to_redis_username(user);

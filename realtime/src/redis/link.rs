@@ -9,8 +9,10 @@ use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisResult, S
 
 use super::Address;
 
-/// The library's own patience; ours is shorter.
+/// The library's own patience with an answer; ours is shorter.
 const LONGEST: Duration = Duration::from_secs(3);
+/// How long one server may take to be connected to: the others of its cluster wait for it.
+const CONNECT: Duration = Duration::from_millis(1200);
 
 /// A connection; clones share it.
 #[derive(Clone)]
@@ -34,14 +36,14 @@ impl Link {
     /// Connects; what the server sends unasked goes to `pushes`.
     pub(crate) async fn connect(address: &Address, pushes: Option<Pushes>) -> RedisResult<Self> {
         if let Some(mut builder) = address.cluster() {
-            builder = builder.connection_timeout(LONGEST).response_timeout(LONGEST).retries(2);
+            builder = builder.connection_timeout(CONNECT).response_timeout(LONGEST).retries(2);
             if let Some(pushes) = pushes {
                 builder = builder.push_sender(pushes);
             }
             return Ok(Self::Cluster(Box::new(builder.build()?.get_async_connection().await?)));
         }
         let mut config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(LONGEST))
+            .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(LONGEST))
             .set_pipeline_buffer_size(1024);
         if let Some(pushes) = pushes {

@@ -5,7 +5,7 @@
 pub mod address;
 pub(crate) mod link;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -19,7 +19,9 @@ use link::Link;
 /// How long an answer may take. Longer means that Redis is away: its users go on without it.
 const PATIENCE: Duration = Duration::from_millis(400);
 /// How long a connection may take to be made.
-pub(crate) const CONNECT: Duration = Duration::from_secs(2);
+pub(crate) const CONNECT: Duration = Duration::from_secs(4);
+/// After so many failures in a row, two seconds of heartbeats, the connection is taken for dead whatever its socket says.
+const FAILURES: u32 = 4;
 /// Between two attempts to connect: doubled each time, up to the second figure.
 pub(crate) const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(800));
 
@@ -45,7 +47,11 @@ pub struct Redis(Arc<Inner>);
 struct Inner {
     address: Address,
     prefix: String,
-    link: Mutex<Option<Link>>,
+    /// The connection, and which one it is.
+    link: Mutex<Option<(u64, Link)>>,
+    failures: AtomicU32,
+    /// Grows whenever Redis may have forgotten what it was told: with each connection, and when a key is missed.
+    memory: AtomicU64,
     /// Whether the last answer came in time: without it callers do not even try, but for the beat of the bus.
     answers: AtomicBool,
     /// Wakes the keeper: the connection is broken, or nobody is left who would use one.
@@ -67,6 +73,8 @@ impl Redis {
             address,
             prefix: prefix.to_owned(),
             link: Mutex::default(),
+            failures: AtomicU32::new(0),
+            memory: AtomicU64::new(0),
             answers: AtomicBool::new(false),
             broken: Arc::clone(&broken),
         }));
@@ -91,6 +99,16 @@ impl Redis {
         self.0.answers.load(Ordering::Relaxed)
     }
 
+    /// Changes whenever Redis may have forgotten what it was told.
+    pub(crate) fn memory(&self) -> u64 {
+        self.0.memory.load(Ordering::Relaxed)
+    }
+
+    /// Something that Redis was told is not there any more.
+    pub(crate) fn has_forgotten(&self) {
+        self.0.memory.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Asks one thing. While Redis does not answer, the call fails at once.
     ///
     /// # Errors
@@ -110,44 +128,55 @@ impl Redis {
     /// Sends pipelines, each of keys that belong together, and waits for all answers; also while Redis did not answer
     /// before: this is how it is found to be back.
     pub(crate) async fn send(&self, pipelines: &[Pipeline]) -> Result<(), Away> {
-        let link = self.link().ok_or(Away::Unconnected)?;
-        self.timed(async { link.send(pipelines).await }).await
+        let (which, link) = self.link().ok_or(Away::Unconnected)?;
+        self.timed(which, async { link.send(pipelines).await }).await
     }
 
     async fn guarded<T>(&self, asking: impl AsyncFnOnce(Link) -> redis::RedisResult<T>) -> Result<T, Away> {
         if !self.answers() {
             return Err(Away::Unconnected);
         }
-        let link = self.link().ok_or(Away::Unconnected)?;
-        self.timed(asking(link)).await
+        let (which, link) = self.link().ok_or(Away::Unconnected)?;
+        self.timed(which, asking(link)).await
     }
 
-    async fn timed<T>(&self, asking: impl Future<Output = redis::RedisResult<T>>) -> Result<T, Away> {
+    async fn timed<T>(&self, which: u64, asking: impl Future<Output = redis::RedisResult<T>>) -> Result<T, Away> {
         match tokio::time::timeout(PATIENCE, asking).await {
             Ok(Ok(answer)) => {
                 self.0.answers.store(true, Ordering::Relaxed);
+                self.0.failures.store(0, Ordering::Relaxed);
                 Ok(answer)
             }
             Ok(Err(error)) if error.is_io_error() || error.is_connection_dropped() => {
-                self.lose();
+                // One server of a cluster is not the cluster: its client looks for the others itself.
+                self.fail(which, !self.address().is_cluster());
                 Err(Away::Unconnected)
             }
             Ok(Err(error)) => Err(Away::Refused(error.code().unwrap_or("error").to_owned())),
             Err(_) => {
-                self.0.answers.store(false, Ordering::Relaxed);
+                self.fail(which, false);
                 Err(Away::Late)
             }
         }
     }
 
-    fn link(&self) -> Option<Link> {
+    fn link(&self) -> Option<(u64, Link)> {
         self.0.link.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn lose(&self) {
+    /// Notes a failure of a connection, which is dropped if it is broken for certain or has failed too often.
+    fn fail(&self, which: u64, for_certain: bool) {
         self.0.answers.store(false, Ordering::Relaxed);
-        *self.0.link.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.0.broken.notify_one();
+        let failures = self.0.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        if !for_certain && failures < FAILURES {
+            return;
+        }
+        let mut link = self.0.link.lock().unwrap_or_else(PoisonError::into_inner);
+        // A straggler must not take the next connection away.
+        if link.as_ref().is_some_and(|(known, _)| *known == which) {
+            *link = None;
+            self.0.broken.notify_one();
+        }
     }
 }
 
@@ -163,7 +192,9 @@ async fn keep(redis: Weak<Inner>, broken: Arc<Notify>) {
         }
         match tokio::time::timeout(CONNECT, Link::connect(redis.address(), None)).await {
             Ok(Ok(link)) => {
-                *redis.0.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
+                redis.has_forgotten();
+                *redis.0.link.lock().unwrap_or_else(PoisonError::into_inner) = Some((redis.memory(), link));
+                redis.0.failures.store(0, Ordering::Relaxed);
                 redis.0.answers.store(true, Ordering::Relaxed);
                 continue;
             }

@@ -75,7 +75,7 @@ fn fell_back() {
 async fn run(redis: Redis, engine: WeakEngine, mut waiting: mpsc::Receiver<Change>) {
     let mut look = tokio::time::interval(Duration::from_secs(1));
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut renewed, mut was_away) = (Instant::now(), false);
+    let (mut renewed, mut memory) = (Instant::now(), redis.memory());
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         tokio::select! {
@@ -84,13 +84,12 @@ async fn run(redis: Redis, engine: WeakEngine, mut waiting: mpsc::Receiver<Chang
         }
         let Some(engine) = engine.upgrade() else { return };
         if !redis.answers() {
-            was_away = true;
             batch.clear();
             continue;
         }
-        if was_away || renewed.elapsed() > LIFE.1 {
-            // What Redis forgot, or was not told, is told again; entries of before stand.
-            (was_away, renewed) = (false, Instant::now());
+        if memory != redis.memory() || renewed.elapsed() > LIFE.1 {
+            // What Redis forgot, or was not told, is told again.
+            (memory, renewed) = (redis.memory(), Instant::now());
             engine.hub().each(|connection| {
                 if connection.is_open() {
                     batch.push(Change::Opened(Arc::clone(connection)));
@@ -111,7 +110,7 @@ async fn count(redis: &Redis, engine: &crate::Engine, changes: &[Change]) {
         Change::Opened(connection) => Some(connection),
         Change::Closed(..) => None,
     });
-    let answers = join_all(opened.map(|connection| open(redis, engine.node_id(), connection, nodes.as_deref()))).await;
+    let answers = join_all(opened.map(|connection| open(redis, engine, connection, nodes.as_deref()))).await;
     for (user, answer) in answers {
         match answer {
             Ok(members) => members.iter().filter_map(|member| read(member)).for_each(|(node, connection)| {
@@ -137,18 +136,22 @@ async fn count(redis: &Redis, engine: &crate::Engine, changes: &[Change]) {
 /// Counts an opened connection; answers those that have to make room.
 async fn open(
     redis: &Redis,
-    node: u64,
+    engine: &crate::Engine,
     connection: &Connection,
     nodes: Option<&[u64]>,
 ) -> (UserId, Result<Vec<String>, Away>) {
-    let user = connection.credential().user;
+    let (node, user) = (engine.node_id(), connection.credential().user);
+    let held = engine.hub().of_user(user);
+    let held: Vec<String> = held.iter().filter(|held| held.is_open()).map(|held| name(node, held.id())).collect();
     let key = redis.key("connections", &user.to_string());
     let mut args = vec![
         name(node, connection.id()),
         connection.opened_at().timestamp_millis().to_string(),
         LIFE.0.as_millis().to_string(),
         CONNECTIONS_PER_USER.to_string(),
+        held.len().to_string(),
     ];
+    args.extend(held);
     // Without certainty about who lives nobody's entries are taken away.
     args.extend(nodes.into_iter().flatten().map(|node| format!("{node:016x}")));
     (user, redis.run(&OPEN, &[key], &args).await)

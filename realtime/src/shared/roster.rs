@@ -2,7 +2,7 @@
 //! (DESIGN §4). The bus tells of changes; the roster is read where the bus may have lost some.
 
 use std::collections::HashSet;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use consilium_storage::ids::UserId;
@@ -32,12 +32,12 @@ pub(crate) struct Roster {
     node: u64,
     /// What Redis holds of this node; nothing where it must be written whole.
     written: Mutex<Option<HashSet<UserId>>>,
-    stale: Notify,
+    stale: Arc<Notify>,
 }
 
 impl Roster {
     pub(crate) fn new(redis: Redis, node: u64) -> Self {
-        Self { redis, node, written: Mutex::default(), stale: Notify::new() }
+        Self { redis, node, written: Mutex::default(), stale: Arc::default() }
     }
 
     /// Something was seen of a doctor: who is connected may have changed.
@@ -58,6 +58,7 @@ impl Roster {
                 self.remember(connected);
                 return Ok(());
             }
+            self.redis.has_forgotten();
         }
         let all: Vec<UserId> = connected.iter().copied().collect();
         self.send("whole", &all, &[]).await?;
@@ -98,16 +99,21 @@ impl Roster {
 /// Keeps this node's entry, and compares with the others'. Until it is written, other nodes do not read it.
 pub(crate) async fn keep(engine: WeakEngine) {
     let mut compared = tokio::time::Instant::now();
-    while let Some(engine) = engine.upgrade() {
+    loop {
+        let Some(engine) = engine.upgrade() else { return };
         let Some(roster) = engine.roster() else { return };
         let connected = engine.presence().connected_here().into_iter().collect();
         let written = roster.write(connected).await;
         engine.roster_written(written.is_ok());
         if written.is_ok() && compared.elapsed() > COMPARE && !engine.is_cut_off() {
             engine.read_rosters(engine.peers()).await;
+            engine.compare_presence();
             compared = tokio::time::Instant::now();
         }
-        if tokio::time::timeout(RENEW, roster.stale.notified()).await.is_ok() {
+        let stale = Arc::clone(&roster.stale);
+        // Nothing of the engine is held while waiting: it could never end.
+        drop(engine);
+        if tokio::time::timeout(RENEW, stale.notified()).await.is_ok() {
             tokio::time::sleep(GATHER).await;
         }
     }

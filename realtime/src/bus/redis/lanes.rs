@@ -1,6 +1,7 @@
 //! Taking what arrives: the connection's own task hands each frame to the lane of its channel and never waits; the
 //! lanes open it, compare its number and hand the signal to the engine. A channel always has the same lane, so order stays.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
@@ -9,10 +10,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::super::{Listener, Slots};
+use super::super::{Listener, SLOTS, Slots};
 use super::Shared;
 use super::channels::{ALL, NUMBERED};
-use super::numbers::{Heard, Numbers};
+use super::numbers::{Heard, Missed, Numbers};
 use super::wire::{Beat, Envelope};
 use crate::redis::link::Pushes;
 
@@ -26,8 +27,8 @@ const QUEUE: usize = 8192;
 enum Job {
     Signal(usize, Arc<[u8]>),
     Beat(Arc<[u8]>),
-    /// These channels are going to be heard anew.
-    Reset(Slots),
+    /// These slots are going to be heard anew; with `true` the channel of all nodes too.
+    Reset(Slots, bool),
     /// A node is gone.
     Forget(u64),
 }
@@ -46,6 +47,7 @@ pub(super) fn start(shared: &Arc<Shared>, node: u64, listener: &Weak<dyn Listene
             shared: Arc::downgrade(shared),
             listener: listener.clone(),
             numbers: Numbers::default(),
+            deaf: HashMap::new(),
         };
         background.spawn(lane.run(jobs));
         door
@@ -70,9 +72,14 @@ impl Lanes {
         }))
     }
 
-    /// These channels are going to be heard anew.
+    /// These slots are going to be heard anew.
     pub(super) async fn reset(&self, slots: Slots) {
-        self.tell_all(Job::Reset(slots)).await;
+        self.tell_all(Job::Reset(slots, false)).await;
+    }
+
+    /// Everything is.
+    pub(super) async fn reset_all(&self) {
+        self.tell_all(Job::Reset(Slots::ALL, true)).await;
     }
 
     /// A node is gone.
@@ -136,6 +143,8 @@ struct Lane {
     shared: Weak<Shared>,
     listener: Weak<dyn Listener>,
     numbers: Numbers,
+    /// How often in a row own signals did not come back, by channel.
+    deaf: HashMap<usize, u8>,
 }
 
 impl Lane {
@@ -145,8 +154,11 @@ impl Lane {
             match job {
                 Job::Signal(channel, bytes) => self.signal(&shared, &*listener, channel, &bytes),
                 Job::Beat(bytes) => self.beat(&shared, &*listener, &bytes),
-                Job::Reset(slots) => (0..NUMBERED)
-                    .filter(|channel| *channel == ALL || slots.contains(u16::try_from(*channel).unwrap_or(0)))
+                Job::Reset(slots, all) => (0..NUMBERED)
+                    .filter(|channel| match u16::try_from(*channel) {
+                        Ok(slot) if slot < SLOTS => slots.contains(slot),
+                        _ => all,
+                    })
                     .for_each(|channel| self.numbers.reset(channel)),
                 Job::Forget(node) => self.numbers.forget(node),
             }
@@ -162,12 +174,24 @@ impl Lane {
         if heard == Heard::Again {
             return;
         }
-        if envelope.node != self.node {
+        if envelope.node == self.node {
+            self.deaf.remove(&channel);
+        } else {
             metrics::counter!("consilium_bus_received_total").increment(1);
             listener.hear(envelope.node, &envelope.signal);
         }
         if heard == Heard::Hole {
             found_hole(shared, listener, channel);
+        }
+    }
+
+    /// A signal that could not be sent does not come back either; where none comes back the channel is not heard.
+    fn miss_own(&mut self, shared: &Shared, channel: usize) {
+        let misses = self.deaf.entry(channel).or_insert(0);
+        *misses += 1;
+        if *misses >= 2 {
+            self.deaf.clear();
+            shared.deaf.notify_one();
         }
     }
 
@@ -186,8 +210,13 @@ impl Lane {
         let index = self.index;
         let said = beat.numbers.iter().copied().enumerate();
         let said = said.filter(|(channel, _)| channel % LANES == index && shared.hears(*channel));
-        for channel in self.numbers.beat(beat.node, said) {
-            found_hole(shared, listener, channel);
+        for (channel, missed) in self.numbers.beat(beat.node, said) {
+            match missed {
+                Missed::Perhaps => suspect(shared, listener, channel),
+                // What this node sent itself did not come back on this channel: it is not heard, whatever the others say.
+                Missed::Surely if beat.node == self.node => self.miss_own(shared, channel),
+                Missed::Surely => found_hole(shared, listener, channel),
+            }
         }
     }
 }
@@ -198,6 +227,7 @@ fn note_beat(shared: &Shared, listener: &dyn Listener, beat: &Beat, own: u64) {
         return;
     }
     if beat.leaving {
+        shared.doubted.remove(&beat.node);
         if shared.peers.remove(&beat.node).is_some() {
             listener.node_gone(beat.node);
         }
@@ -220,7 +250,7 @@ fn found_hole(shared: &Shared, listener: &dyn Listener, channel: usize) {
 
 fn refuse() {
     metrics::counter!("consilium_bus_lost_total", "at" => "seal").increment(1);
-    tracing::warn!("bus: something without our seal was published on our channels");
+    tracing::debug!("bus: something without our seal was published on our channels");
 }
 
 /// Kept beside the other orderings of this module: a slot is heard from the moment its bit is set.

@@ -55,6 +55,8 @@ struct Shared {
     status: Status,
     wanted: Mutex<Wanted>,
     wanted_changed: Notify,
+    /// Own signals do not come back on some channel.
+    deaf: Notify,
     /// The slots whose channels are heard right now.
     heard: AtomicU64,
     /// When each other node was heard last.
@@ -95,6 +97,7 @@ impl RedisBus {
             status: Status::default(),
             wanted: Mutex::default(),
             wanted_changed: Notify::new(),
+            deaf: Notify::new(),
             heard: AtomicU64::new(0),
             peers: DashMap::new(),
             doubted: DashSet::new(),
@@ -165,6 +168,10 @@ impl Bus for RedisBus {
 
     fn health(&self) -> Health {
         self.shared.status.health(Instant::now())
+    }
+
+    fn is_settled(&self) -> bool {
+        self.shared.doubted.is_empty() && self.shared.status.is_settled(Instant::now())
     }
 
     fn peers(&self) -> Vec<u64> {

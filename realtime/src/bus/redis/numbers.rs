@@ -13,6 +13,15 @@ pub(super) enum Heard {
     Hole,
 }
 
+/// What a heartbeat says of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missed {
+    /// Something was sent before this node began to hear.
+    Perhaps,
+    /// Something did not come.
+    Surely,
+}
+
 /// The numbers heard on some channels, by node and channel. A channel that is not heard yet has no numbers.
 #[derive(Debug, Default)]
 pub(super) struct Numbers(HashMap<u64, HashMap<usize, Seen>>);
@@ -41,9 +50,10 @@ impl Numbers {
         if hole { Heard::Hole } else { Heard::Next }
     }
 
-    /// Compares a heartbeat with what was heard on these channels; answers those that miss something. Channels of a
-    /// cluster come on ways of their own, so a number has until the next heartbeat to arrive.
-    pub(super) fn beat(&mut self, node: u64, said: impl IntoIterator<Item = (usize, u64)>) -> Vec<usize> {
+    /// Compares a heartbeat with what was heard on these channels; answers those that miss something, and those met for
+    /// the first time, on which something may have come before. Channels of a cluster come on ways of their own, so a
+    /// number has until the next heartbeat to arrive.
+    pub(super) fn beat(&mut self, node: u64, said: impl IntoIterator<Item = (usize, u64)>) -> Vec<(usize, Missed)> {
         let channels = self.0.entry(node).or_default();
         let mut missing = Vec::new();
         for (channel, number) in said {
@@ -51,13 +61,13 @@ impl Numbers {
                 None => {
                     channels.insert(channel, Seen { last: number, due: number });
                     if number > 0 {
-                        missing.push(channel);
+                        missing.push((channel, Missed::Perhaps));
                     }
                 }
                 Some(seen) => {
                     if seen.last < seen.due {
                         seen.last = seen.due;
-                        missing.push(channel);
+                        missing.push((channel, Missed::Surely));
                     }
                     seen.due = number;
                 }
@@ -85,6 +95,8 @@ mod tests {
 
     use super::*;
 
+    const NONE: [(usize, Missed); 0] = [];
+
     #[test]
     fn holes_and_repeats() {
         let mut numbers = Numbers::default();
@@ -100,21 +112,21 @@ mod tests {
     fn a_lost_last_one_is_found_at_the_second_heartbeat() {
         let mut numbers = Numbers::default();
         assert_eq!(numbers.hear(1, 0, 1), Heard::Next);
-        assert_eq!(numbers.beat(1, [(0, 2)]), [] as [usize; 0], "it may still be on its way");
-        assert_eq!(numbers.beat(1, [(0, 2)]), [0]);
-        assert_eq!(numbers.beat(1, [(0, 2)]), [] as [usize; 0], "found once");
+        assert_eq!(numbers.beat(1, [(0, 2)]), NONE, "it may still be on its way");
+        assert_eq!(numbers.beat(1, [(0, 2)]), [(0, Missed::Surely)]);
+        assert_eq!(numbers.beat(1, [(0, 2)]), NONE, "found once");
         assert_eq!(numbers.hear(1, 0, 3), Heard::Next);
     }
 
     #[test]
     fn a_node_met_first_by_its_heartbeat_is_looked_at_once() {
         let mut numbers = Numbers::default();
-        assert_eq!(numbers.beat(1, [(0, 4), (1, 0)]), [0]);
-        assert_eq!(numbers.beat(1, [(0, 4), (1, 0)]), [] as [usize; 0]);
+        assert_eq!(numbers.beat(1, [(0, 4), (1, 0)]), [(0, Missed::Perhaps)]);
+        assert_eq!(numbers.beat(1, [(0, 4), (1, 0)]), NONE);
         numbers.reset(0);
-        assert_eq!(numbers.beat(1, [(0, 4)]), [0], "heard anew");
+        assert_eq!(numbers.beat(1, [(0, 4)]), [(0, Missed::Perhaps)], "heard anew");
         numbers.forget(1);
-        assert_eq!(numbers.beat(1, [(0, 4)]), [0]);
+        assert_eq!(numbers.beat(1, [(0, 4)]), [(0, Missed::Perhaps)]);
     }
 
     proptest! {

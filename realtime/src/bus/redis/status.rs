@@ -11,8 +11,10 @@ use super::super::Health;
 pub(super) const BEAT: Duration = Duration::from_millis(500);
 /// Without an own heartbeat for so long the subscription is taken for dead, whatever its socket says.
 const SILENCE: Duration = Duration::from_millis(1600);
+/// After so long of hearing the channels every node that lives has beaten.
+const SETTLES: Duration = Duration::from_secs(2);
 /// How long a loss stays visible: an operator, a probe and a test see it.
-const SHOWN: Duration = Duration::from_secs(2);
+const SHOWN: Duration = Duration::from_secs(1);
 /// A node that fell silent without a goodbye may only be cut off from Redis: so long are inboxes looked at often.
 const MAYBE_ALIVE: Duration = Duration::from_secs(600);
 
@@ -23,6 +25,7 @@ pub(super) struct Status(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     subscribed: bool,
+    since: Option<Instant>,
     /// Why there is no subscription.
     unreachable: Option<&'static str>,
     came_back: Option<Instant>,
@@ -37,6 +40,7 @@ impl Status {
     pub(super) fn subscribed(&self, now: Instant) {
         self.with(|state| {
             state.subscribed = true;
+            state.since = Some(now);
             state.unreachable = None;
             state.came_back = Some(now);
         });
@@ -94,6 +98,11 @@ impl Status {
         });
     }
 
+    /// Whether every node that lives must have been heard by now.
+    pub(super) fn is_settled(&self, now: Instant) -> bool {
+        self.health(now) == Health::Up && self.with(|state| state.since.is_some_and(|since| now - since > SETTLES))
+    }
+
     pub(super) fn health(&self, now: Instant) -> Health {
         let silent = self.is_silent(now);
         self.with(|state| match state.healing {
@@ -148,9 +157,9 @@ mod tests {
         let (status, now) = (Status::default(), Instant::now());
         status.subscribed(now);
         status.heal("lost", now);
-        assert_eq!(status.health(now + ms(1500)), Health::Healing("lost"));
-        status.beat_back(1, now + ms(2000));
-        assert_eq!(status.health(now + ms(2001)), Health::Up);
+        assert_eq!(status.health(now + ms(900)), Health::Healing("lost"));
+        status.beat_back(1, now + ms(1000));
+        assert_eq!(status.health(now + ms(1001)), Health::Up);
     }
 
     #[test]

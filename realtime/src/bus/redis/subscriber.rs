@@ -4,7 +4,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use redis::ErrorKind;
+use redis::{ErrorKind, RedisError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 
@@ -54,20 +54,13 @@ async fn open(
 ) -> Option<Link> {
     let pushes = lanes.pushes(shared, listener, broken);
     let link = timeout(CONNECT, Link::connect(shared.redis.address(), Some(pushes))).await.ok()?;
-    let link = link.inspect_err(|error| {
-        let refused = error.kind() == ErrorKind::AuthenticationFailed
-            || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
-        let why = if refused { "redis refuses the user or the password" } else { "redis cannot be reached" };
-        if shared.status.unreachable(why) {
-            tracing::warn!(why, code = error.code(), "bus: no subscription, trying on");
-        }
-    });
-    let link = link.ok()?;
-    lanes.reset(Slots::ALL).await;
+    let link = link.inspect_err(|error| not_open(shared, error)).ok()?;
+    lanes.reset_all().await;
     let slots = shared.wanted();
     let mut names = vec![shared.channels.beats.clone(), shared.channels.name(ALL).to_owned()];
     names.extend(names_of(shared, slots));
-    timeout(CONNECT, link.clone().hear(&names)).await.ok()?.ok()?;
+    let heard = timeout(CONNECT, link.clone().hear(&names)).await.ok()?;
+    heard.inspect_err(|error| not_open(shared, error)).ok()?;
     lanes::set_heard(shared, slots);
     for mut peer in shared.peers.iter_mut() {
         // Nobody could be heard: the others' time begins anew.
@@ -79,6 +72,19 @@ async fn open(
     listener.suspect(Slots::ALL);
     listener.doubt_presence(None);
     Some(link)
+}
+
+/// Notes why there is no subscription, and says so once.
+fn not_open(shared: &Shared, error: &RedisError) {
+    let why = match error.code() {
+        Some("NOAUTH" | "WRONGPASS") => "redis refuses the user or the password",
+        Some("NOPERM") => "redis lets this user not hear the channels",
+        _ if error.kind() == ErrorKind::AuthenticationFailed => "redis refuses the user or the password",
+        _ => "redis cannot be reached",
+    };
+    if shared.status.unreachable(why) {
+        tracing::warn!(why, code = error.code(), "bus: no subscription, trying on");
+    }
 }
 
 /// Keeps the subscription as it should be until it breaks; answers why.
@@ -95,6 +101,7 @@ async fn serve(
         let Some(now) = shared.upgrade() else { return "the node ends" };
         tokio::select! {
             () = broken.notified() => return "the connection to redis broke",
+            () = now.deaf.notified() => return "this node's own signals do not come back from redis",
             _ = look.tick() => {}
             () = now.wanted_changed.notified() => {}
         }
@@ -102,8 +109,10 @@ async fn serve(
             return "this node's own signals do not come back from redis";
         }
         let Some(listener) = listener.upgrade() else { return "the node ends" };
-        if timeout(CONNECT, adjust(&now, lanes, &*listener, link)).await.is_err() {
-            return "redis does not answer";
+        match timeout(CONNECT, adjust(&now, lanes, &*listener, link)).await {
+            Ok(true) => {}
+            Ok(false) => return "a channel of redis cannot be heard",
+            Err(_) => return "redis does not answer",
         }
         look_at_peers(&now, lanes, &*listener).await;
         let up = !matches!(now.status.health(Instant::now()), Health::Down(_));
@@ -113,7 +122,8 @@ async fn serve(
 
 /// Hears what has users now. Events between a user's first read and the answer of Redis are found by the look at the
 /// inboxes that follows (DESIGN §2: subscribe first, then read).
-async fn adjust(shared: &Shared, lanes: &Lanes, listener: &dyn Listener, link: &Link) {
+/// Answers whether all is heard.
+async fn adjust(shared: &Shared, lanes: &Lanes, listener: &dyn Listener, link: &Link) -> bool {
     let heard = Slots(shared.heard.load(std::sync::atomic::Ordering::Relaxed));
     let wanted = shared.wanted();
     let (fresh, stale) = (Slots(wanted.0 & !heard.0), Slots(heard.0 & !wanted.0));
@@ -126,11 +136,13 @@ async fn adjust(shared: &Shared, lanes: &Lanes, listener: &dyn Listener, link: &
     if !fresh.is_empty() {
         lanes.reset(fresh).await;
         let names: Vec<String> = names_of(shared, fresh).collect();
-        if link.clone().hear(&names).await.is_ok() {
-            lanes::set_heard(shared, wanted);
-            listener.suspect(fresh);
+        if link.clone().hear(&names).await.is_err() {
+            return false;
         }
+        lanes::set_heard(shared, wanted);
+        listener.suspect(fresh);
     }
+    true
 }
 
 /// A node that is silent may have committed what it could not tell; one that stays silent is gone.
@@ -144,6 +156,7 @@ async fn look_at_peers(shared: &Shared, lanes: &Lanes, listener: &dyn Listener) 
     let gone: Vec<u64> = silent.iter().filter(|(_, silence)| *silence > LEASE).map(|(node, _)| *node).collect();
     for node in &gone {
         shared.peers.remove(node);
+        shared.doubted.remove(node);
         lanes.forget(*node).await;
         listener.node_gone(*node);
         tracing::warn!(node = format!("{node:016x}"), "bus: a node is gone");
