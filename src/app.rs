@@ -15,6 +15,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accounts::standings::Standings;
 use crate::accounts::tokens::Tokens;
 use crate::config::Config;
 use crate::error::Result;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub engine: Engine,
     /// Access and refresh tokens.
     pub tokens: Tokens,
+    /// Whether their bearers are still welcome.
+    pub standings: Standings,
     /// One-time codes by SMS.
     pub codes: Codes,
     /// Where files are kept.

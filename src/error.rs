@@ -219,6 +219,18 @@ impl Error {
         Self::Internal(cause.into())
     }
 
+    /// A failed query that several waited for: each answers for itself, as [`Error::from`] would.
+    #[must_use]
+    pub fn shared(error: &storage::Error) -> Self {
+        match error {
+            storage::Error::Unavailable(_) | storage::Error::Retry(_) => {
+                tracing::warn!(%error, "database unavailable");
+                Self::Unavailable { code: Code::Unavailable, detail: "The service is briefly unavailable, try again" }
+            }
+            other => Self::internal(other.to_string()),
+        }
+    }
+
     /// The HTTP status.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
@@ -254,10 +266,7 @@ impl Error {
 impl From<storage::Error> for Error {
     fn from(error: storage::Error) -> Self {
         match error {
-            storage::Error::Unavailable(_) | storage::Error::Retry(_) => {
-                tracing::warn!(%error, "database unavailable");
-                Self::Unavailable { code: Code::Unavailable, detail: "The service is briefly unavailable, try again" }
-            }
+            storage::Error::Unavailable(_) | storage::Error::Retry(_) => Self::shared(&error),
             other => Self::internal(other),
         }
     }

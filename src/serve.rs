@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use accept::accept;
 pub use accept::{Peer, Socket};
 
+use crate::accounts::standings::Standings;
 use crate::accounts::tokens::Tokens;
 use crate::app::{App, Parts};
 use crate::config::Config;
@@ -195,6 +196,7 @@ async fn assemble(
         files: Files::local(config.files_dir(), public_url.clone(), LinkKeys::new(&keys)),
         public_url,
         tokens: Tokens::new(&keys).map_err(|error| StartError::because("CONSILIUM_SIGNING_KEYS", error))?,
+        standings: Standings::start(pool.clone(), background),
         shutdown: CancellationToken::new(),
         limits: Limits::new(redis.clone()),
         tickets: Once::new(redis),

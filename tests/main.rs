@@ -5,6 +5,7 @@ mod connect;
 mod contract;
 mod deploy;
 mod gateways;
+mod jobs;
 mod journeys;
 mod live;
 mod nodes;

@@ -153,6 +153,9 @@ pub(crate) struct Resume {
     /// Ongoing sessions to have in the database (at least one per client).
     #[arg(long, default_value_t = 0)]
     pub(crate) live_sessions: usize,
+    /// All are cut and come back at the same instant, while messages are being written.
+    #[arg(long, conflicts_with = "server_cmd")]
+    pub(crate) storm: bool,
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
 }

@@ -9,7 +9,8 @@ use tokio::time::sleep;
 
 use crate::account::Account;
 use crate::args::{Door, Idle};
-use crate::http::{Call, Http};
+use crate::figures::{self, metric};
+use crate::http::Http;
 use crate::setup::{self, bar};
 use crate::sse::Stream;
 use crate::{faults, run, socket};
@@ -147,14 +148,9 @@ fn of_process(pid: u32) -> Result<u64, String> {
 }
 
 async fn of_metrics(http: &Http) -> Result<u64, String> {
-    let answer = http.call(0, &Call::get("/metrics", None)).await.map_err(|trouble| trouble.to_string())?;
-    metric(&String::from_utf8_lossy(&answer.body), "process_resident_memory_bytes")
+    metric(&figures::text(http, 0).await?, "process_resident_memory_bytes")
         .map(|bytes| bytes as u64)
         .ok_or_else(|| "no process_resident_memory_bytes in /metrics; give --pid".into())
-}
-
-fn metric(text: &str, name: &str) -> Option<f64> {
-    text.lines().filter(|line| line.starts_with(name)).find_map(|line| line.rsplit(' ').next()?.parse().ok())
 }
 
 /// Bytes per connection by least squares.

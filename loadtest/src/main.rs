@@ -10,6 +10,7 @@ mod chaos;
 mod client;
 mod command;
 mod faults;
+mod figures;
 mod fleet;
 mod frame;
 mod history;

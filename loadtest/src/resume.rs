@@ -1,29 +1,35 @@
 //! `loadtest resume`: everybody is away, misses some messages, and comes back at once.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{SinkExt, StreamExt, stream};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
 
 use crate::account::Account;
 use crate::args::Resume;
+use crate::figures::Looks;
 use crate::frame::{self, Frame};
 use crate::history::Cursor;
 use crate::http::{Call, Http, Trouble};
 use crate::setup::{self, bar};
-use crate::socket::{self, Refused};
+use crate::socket::{self, Refused, Socket};
 use crate::{faults, run};
 
 const AT_ONCE: usize = 16;
 /// Messages that each client misses.
 const MISSED: u64 = 3;
-/// Sessions per doctor; the doctors only write over REST here.
+/// In a storm every so manieth session gets one more message while everybody comes back.
+const MEANWHILE: usize = 50;
+/// Between two messages of a doctor, well under the command limit.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Sessions per doctor.
 const PER_DOCTOR: usize = 500;
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -33,29 +39,39 @@ struct ResumeReport {
     live_sessions: usize,
     /// From the kill to `/ready`, if this program started the server.
     ready_after_s: Option<f64>,
-    /// From the first handshake to the last client that had everything.
+    /// From the first handshake to the last client that had everything; in a storm from the cut.
     all_resumed_s: f64,
     p50_ms: f64,
     p99_ms: f64,
     tries: u64,
-    /// Clients that missed something or did not come back.
+    /// Clients that missed something, saw something twice, or did not come back.
     broken: usize,
+    /// What the nodes counted meanwhile.
+    looks: Looks,
+    queries_per_100_resumes: f64,
 }
 
 struct Away {
     authority: String,
     token: String,
     cursor: String,
+    /// How many messages it will find.
+    missed: u64,
 }
 
 struct Back {
     took: Duration,
     tries: u64,
+    /// It stays until all are back: their leaving is no part of this.
+    _socket: Box<Socket>,
 }
 
 /// Whether all came back without a gap.
 pub(crate) async fn resume(args: Resume) -> Result<bool, String> {
-    faults::raise_open_files();
+    let files = faults::raise_open_files();
+    if files < args.clients as u64 + 200 {
+        return Err(format!("{} clients need more open files than {files}; raise `ulimit -n`", args.clients));
+    }
     let say = |what: &'static str| move |trouble: Trouble| format!("{what}: {trouble}");
     let http = Http::new(args.server.targets.clone(), args.server.http_connections);
     let mut process = run::begin(&args.server, &http).await?;
@@ -63,21 +79,24 @@ pub(crate) async fn resume(args: Resume) -> Result<bool, String> {
     let doctors = setup::doctors(&http, count.div_ceil(PER_DOCTOR)).await.map_err(say("doctors"))?;
     let patients = setup::patients(&http, count).await.map_err(say("patients"))?;
     let sessions = sessions(&http, &doctors, &patients).await.map_err(say("sessions"))?;
-    let away = leave(&http, &patients, args.clients).await?;
+    let mut open = connect(&http, &patients, args.clients).await?;
     let some = sessions.get(..args.clients).unwrap_or_default();
+    if !args.storm {
+        // All were connected at the same time; now none is.
+        open.iter_mut().for_each(|(_, socket)| *socket = None);
+    }
     write(&http, &doctors, some).await.map_err(say("messages"))?;
     let ready = match &mut process {
         Some(process) => Some(process.kill_and_restart(&http).await?),
         None => None,
     };
+    let desks = if args.storm { desks(&http, &doctors, some, &mut open).await? } else { Vec::new() };
+    let before = Looks::of(&http).await?;
     let began = Instant::now();
-    let mut coming = JoinSet::new();
-    for client in away {
-        coming.spawn(Box::pin(come_back(client)));
-    }
-    let back = coming.join_all().await;
+    let back = cut_and_come_back(open, desks).await;
     let all = began.elapsed();
-    let report = summary(&args, count, ready, all, &back)?;
+    let looks = Looks::of(&http).await?.since(before);
+    let report = summary(&args, count, ready, all, &back, looks)?;
     print(&report);
     if let Some(path) = &args.json {
         let json = serde_json::to_vec_pretty(&report).map_err(|error| error.to_string())?;
@@ -118,8 +137,8 @@ async fn sessions(http: &Http, doctors: &[Account], patients: &[Account]) -> Res
     Ok(made)
 }
 
-/// Everybody connects, learns a cursor, and loses the connection.
-async fn leave(http: &Http, patients: &[Account], clients: usize) -> Result<Vec<Away>, String> {
+/// Everybody connects and learns a cursor.
+async fn connect(http: &Http, patients: &[Account], clients: usize) -> Result<Vec<(Away, Option<Socket>)>, String> {
     let opening = patients.iter().take(clients).enumerate().map(|(number, patient)| {
         let authority = http.authority(number).to_owned();
         async move {
@@ -127,17 +146,19 @@ async fn leave(http: &Http, patients: &[Account], clients: usize) -> Result<Vec<
                 .await
                 .map_err(|refused| format!("client {number}: {refused:?}"))?;
             let cursor = greeting.cursor.ok_or("a greeting without a cursor")?;
-            let away = Away { authority, token: patient.access.clone(), cursor };
-            Ok::<_, String>((away, socket))
+            let away = Away { authority, token: patient.access.clone(), cursor, missed: MISSED };
+            Ok::<_, String>((away, Some(socket)))
         }
     });
+    let progress = bar(clients as u64, "connections");
     let mut opening = stream::iter(opening).buffered(AT_ONCE);
     let mut open = Vec::new();
     while let Some(client) = opening.next().await {
         open.push(client?);
+        progress.inc(1);
     }
-    // All were connected at the same time; now none is.
-    Ok(open.into_iter().map(|(away, _)| away).collect())
+    progress.finish();
+    Ok(open)
 }
 
 /// What they miss.
@@ -164,6 +185,87 @@ async fn write(http: &Http, doctors: &[Account], sessions: &[(Uuid, usize)]) -> 
     Ok(())
 }
 
+/// A doctor at work during a storm.
+struct Desk {
+    socket: Socket,
+    sessions: Vec<Uuid>,
+}
+
+/// The doctors' connections, each with the sessions it writes into while everybody comes back.
+async fn desks(
+    http: &Http,
+    doctors: &[Account],
+    sessions: &[(Uuid, usize)],
+    open: &mut [(Away, Option<Socket>)],
+) -> Result<Vec<Desk>, String> {
+    let mut chosen: HashMap<usize, Vec<Uuid>> = HashMap::new();
+    for ((session, of), (away, _)) in sessions.iter().zip(open).step_by(MEANWHILE) {
+        chosen.entry(*of).or_default().push(*session);
+        away.missed += 1;
+    }
+    let mut desks = Vec::new();
+    for (of, sessions) in chosen {
+        let doctor = doctors.get(of).ok_or("no doctors")?;
+        let (socket, _) = socket::open(http.authority(of), &doctor.access, None)
+            .await
+            .map_err(|refused| format!("doctor {of}: {refused:?}"))?;
+        desks.push(Desk { socket, sessions });
+    }
+    Ok(desks)
+}
+
+impl Desk {
+    /// Writes one message into each session; answers whether all were acknowledged.
+    async fn work(mut self) -> bool {
+        for session in std::mem::take(&mut self.sessions) {
+            let id = Uuid::new_v4();
+            let command = json!({"type": "message.send", "ref": "1", "session_id": session, "client_message_id": id,
+                                 "content_type": "text", "content": frame::content(id, 80)});
+            if self.socket.send(Message::text(command.to_string())).await.is_err() || !self.acknowledged().await {
+                return false;
+            }
+            sleep(PAUSE).await;
+        }
+        true
+    }
+
+    async fn acknowledged(&mut self) -> bool {
+        while let Ok(Some(Ok(message))) = timeout(PATIENCE, self.socket.next()).await {
+            if let Message::Text(text) = message
+                && let Ok(frame) = Frame::parse(text.as_str())
+                && frame.reference.is_some()
+            {
+                return frame.name == "ack";
+            }
+        }
+        false
+    }
+}
+
+/// Cuts who is still connected, by a reset, and lets all come back at once while the doctors write.
+async fn cut_and_come_back(open: Vec<(Away, Option<Socket>)>, desks: Vec<Desk>) -> Vec<Option<Back>> {
+    let mut away = Vec::with_capacity(open.len());
+    for (client, socket) in open {
+        if let Some(socket) = socket {
+            drop(socket.get_ref().set_zero_linger());
+        }
+        away.push(client);
+    }
+    let mut writing = JoinSet::new();
+    for desk in desks {
+        writing.spawn(Box::pin(desk.work()));
+    }
+    let mut coming = JoinSet::new();
+    for client in away {
+        coming.spawn(Box::pin(come_back(client)));
+    }
+    let back = coming.join_all().await;
+    if writing.join_all().await.contains(&false) {
+        println!("a doctor's message was not acknowledged: the clients that wait for it count as broken");
+    }
+    back
+}
+
 /// Connects until it is let in, then waits for what was missed; `None` if something is amiss.
 async fn come_back(client: Away) -> Option<Back> {
     let began = Instant::now();
@@ -173,25 +275,26 @@ async fn come_back(client: Away) -> Option<Back> {
         tries += 1;
         let opened = socket::open(&client.authority, &client.token, Some(&client.cursor)).await;
         match opened {
-            Ok((mut socket, _)) => {
-                let caught_up = timeout(PATIENCE, catch_up(&mut socket, &client.cursor)).await;
+            Ok((mut socket, greeting)) => {
+                let caught_up = timeout(PATIENCE, catch_up(&mut socket, &client)).await;
                 let took = began.elapsed();
-                return matches!(caught_up, Ok(Some(()))).then_some(Back { took, tries });
+                let whole = greeting.resumed && matches!(caught_up, Ok(Some(())));
+                return whole.then(|| Back { took, tries, _socket: Box::new(socket) });
             }
             Err(Refused::Status(status)) if status != 429 && status != 503 => return None,
             Err(Refused::Unauthenticated) => return None,
             Err(Refused::Status(_) | Refused::Transport) => {}
         }
-        tokio::time::sleep(pause).await;
+        sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(1));
     }
     None
 }
 
-async fn catch_up(socket: &mut socket::Socket, cursor: &str) -> Option<()> {
-    let from = Cursor::parse(cursor)?;
+async fn catch_up(socket: &mut Socket, client: &Away) -> Option<()> {
+    let from = Cursor::parse(&client.cursor)?;
     let mut got = 0;
-    while got < MISSED {
+    while got < client.missed {
         let Message::Text(text) = socket.next().await?.ok()? else {
             continue;
         };
@@ -215,6 +318,7 @@ fn summary(
     ready: Option<Duration>,
     all: Duration,
     back: &[Option<Back>],
+    looks: Looks,
 ) -> Result<ResumeReport, String> {
     let mut times = Histogram::<u64>::new_with_bounds(1, 600_000_000, 3).map_err(|error| error.to_string())?;
     let mut tries = 0;
@@ -231,6 +335,8 @@ fn summary(
         p99_ms: times.value_at_quantile(0.99) as f64 / 1e3,
         tries,
         broken: back.iter().filter(|back| back.is_none()).count(),
+        looks,
+        queries_per_100_resumes: looks.queries_per_100(args.clients),
     })
 }
 
@@ -248,5 +354,11 @@ fn print(report: &ResumeReport) {
         report.p99_ms,
         report.tries,
         report.broken
+    );
+    let Looks { standing_asks, standing_queries, inbox_reads, inbox_queries } = report.looks;
+    println!(
+        "{:.2} queries per 100 resumes: {standing_queries} for {standing_asks} looks at credentials, {inbox_queries} for \
+         {inbox_reads} looks at inboxes",
+        report.queries_per_100_resumes
     );
 }

@@ -1,9 +1,8 @@
 //! Delivery by `seq`: where replay meets live (realtime.md §2).
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use consilium_storage::inbox::Row;
 
@@ -46,20 +45,25 @@ pub enum Output {
 pub struct Feed {
     engine: Engine,
     connection: Arc<Connection>,
+    /// What the opening read brought, until it is written: a resume costs one read, not two.
+    first: Mutex<Option<Box<Found>>>,
 }
 
 impl Feed {
-    pub(crate) const fn new(engine: Engine, connection: Arc<Connection>) -> Self {
-        Self { engine, connection }
+    pub(crate) fn new(engine: Engine, connection: Arc<Connection>) -> Self {
+        Self { engine, connection, first: Mutex::default() }
     }
 
     /// Reads where an enlisted connection begins: nothing announced since it was registered is lost.
     pub(crate) async fn open(self, since: Option<&Cursor>) -> Result<(Self, Opening), ReadError> {
         let user = self.connection.credential().user;
         let served = since.filter(|cursor| cursor.epoch == self.engine.epoch()).map(|cursor| cursor.seq);
-        let found = self.engine.reader().read(user, served).await?;
+        let found = self.engine.reader().read_in_turn(user, served).await?;
         let opening = opening(since.is_some(), served, &found);
         self.connection.start(opening.cursor, found.head);
+        if opening.replay > 0 {
+            *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(found));
+        }
         Ok((self, opening))
     }
 
@@ -78,6 +82,10 @@ impl Feed {
                 Step::Close(reason) => return Output::Close(reason),
                 Step::Behind(after) => after,
             };
+            let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(output) = first.and_then(|found| self.take(after, &found)) {
+                return output;
+            }
             match self.engine.reader().read(self.connection.credential().user, Some(after)).await {
                 Ok(found) => {
                     if let Some(output) = self.take(after, &found) {
@@ -150,7 +158,6 @@ mod tests {
 
     fn found(head: i64, seqs: std::ops::RangeInclusive<i64>) -> Found {
         let row = |seq| Row {
-            ask: 0,
             user_id: UserId::new(),
             seq,
             at: DateTime::UNIX_EPOCH,

@@ -2,9 +2,10 @@
 //!
 //! Postgres is the truth (DESIGN §1). Everything here is a projection of it that can be lost at any moment: the
 //! [`hub`] of connections and live sessions, [`presence`], the [`writer`] that turns many commands into one commit,
-//! the [`reader`] that turns many resumes into one query, and the [`bus`] between nodes.
+//! the [`reader`] that turns many resumes into one query by its [`batcher`], and the [`bus`] between nodes.
 #![warn(missing_docs)]
 
+pub mod batcher;
 pub mod bus;
 pub mod close;
 pub mod connection;
@@ -13,6 +14,7 @@ pub mod engine;
 pub mod frame;
 pub mod hub;
 pub mod inbox;
+pub mod pacing;
 pub mod presence;
 pub mod reader;
 pub mod redis;

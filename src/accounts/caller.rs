@@ -11,7 +11,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
-use consilium_storage as storage;
+use consilium_realtime::batcher::Hurry;
 use consilium_storage::accounts::Role;
 use consilium_storage::audit::{self, Entry};
 use consilium_storage::connect::Party;
@@ -38,6 +38,8 @@ pub struct Account {
 pub trait Roles: Send + Sync + 'static {
     /// The roles.
     const SERVED: &'static [Role];
+    /// Whether its callers wait; those on the way to a door of the inbox need not be first in a storm.
+    const HURRY: Hurry = Hurry::Now;
 }
 
 /// Patients.
@@ -55,6 +57,9 @@ pub struct Participant;
 /// Everybody who is signed in.
 #[derive(Debug, Clone, Copy)]
 pub struct Anyone;
+/// Everybody who is signed in, on the way to a door of the inbox.
+#[derive(Debug, Clone, Copy)]
+pub struct Arriving;
 
 impl Roles for Client {
     const SERVED: &'static [Role] = &[Role::Client];
@@ -70,6 +75,11 @@ impl Roles for Participant {
 }
 impl Roles for Anyone {
     const SERVED: &'static [Role] = &[Role::Client, Role::Doctor, Role::Admin, Role::Member];
+}
+
+impl Roles for Arriving {
+    const SERVED: &'static [Role] = Anyone::SERVED;
+    const HURRY: Hurry = Hurry::InTurn;
 }
 
 /// A caller of one of these roles.
@@ -123,7 +133,7 @@ impl<R: Roles> FromRequestParts<App> for Caller<R> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let token = bearer(parts)?.ok_or(Error::unauthenticated("Not authenticated"))?;
-        let account = authenticate(app, token).await?;
+        let account = authenticate(app, token, R::HURRY).await?;
         require::<R>(&account)?;
         Ok(Self(account, PhantomData))
     }
@@ -134,7 +144,7 @@ impl FromRequestParts<App> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         match bearer(parts)? {
-            Some(token) => Ok(Self(Some(authenticate(app, token).await?))),
+            Some(token) => Ok(Self(Some(authenticate(app, token, Hurry::Now).await?))),
             None => Ok(Self(None)),
         }
     }
@@ -169,13 +179,11 @@ pub fn bearer(parts: &Parts) -> Result<Option<&str>> {
 ///
 /// # Errors
 /// 401, or 403 `ACCOUNT_DISABLED` (settled 15).
-pub async fn authenticate(app: &App, token: &str) -> Result<Account> {
+pub async fn authenticate(app: &App, token: &str, hurry: Hurry) -> Result<Account> {
     let now = app.now();
     let refused = || Error::unauthenticated("Could not validate credentials");
     let claims = app.tokens.verify(token, now).ok_or_else(refused)?;
-    let mut conn = app.conn().await?;
-    let standing = storage::accounts::standing(&mut conn, claims.sid, claims.sub).await?.ok_or_else(refused)?;
-    drop(conn);
+    let standing = app.standings.of(claims.sid, claims.sub, hurry).await?.ok_or_else(refused)?;
     if !standing.is_active {
         return Err(Error::Forbidden { code: Code::AccountDisabled, detail: "This account is switched off" });
     }

@@ -5,5 +5,6 @@ pub mod caller;
 pub mod codes;
 pub mod passwords;
 pub mod sign_in;
+pub mod standings;
 pub mod tickets;
 pub mod tokens;

@@ -1,9 +1,10 @@
 //! What the server does unasked; each job runs until the shutdown token is cancelled.
 
 pub mod files;
-mod housekeeping;
-mod media;
+pub mod housekeeping;
+pub mod media;
 pub mod presence;
+pub mod revocations;
 pub mod sweeper;
 
 use std::future::Future;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use consilium_realtime::bus::Slots;
 use consilium_storage::database::Options;
 
+use self::revocations::Revocations;
 use crate::app::App;
 use crate::error::Result;
 
@@ -20,7 +22,11 @@ pub fn start(app: &App, owner: Options) {
     every(app, "sweeper", Duration::from_millis(500), |app| async move { sweeper::expire(&app).await });
     every(app, "idle sessions", Duration::from_secs(30), |app| async move { sweeper::end_idle(&app).await });
     every(app, "presence", Duration::from_secs(1), |app| async move { Ok(presence::look(&app).await?) });
-    every(app, "revocations", Duration::from_secs(1), |app| async move { housekeeping::revocations(&app).await });
+    let revoked = Revocations::since(app.now());
+    every(app, "revocations", Duration::from_millis(500), move |app| {
+        let revoked = revoked.clone();
+        async move { revoked.look(&app).await }
+    });
     every(app, "audit sealer", Duration::from_secs(1), |app| async move { housekeeping::seal(&app).await });
     every(app, "inbox heads", Duration::from_secs(10), |app| async move {
         Ok(app.engine.check_heads(Slots::ALL, "routine").await?)

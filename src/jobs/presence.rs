@@ -1,5 +1,6 @@
 //! Telling those concerned who is there (DESIGN §4).
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,7 +10,7 @@ use consilium_realtime::frame::EventFrame;
 use consilium_realtime::presence::{Change, Shown};
 use consilium_storage as storage;
 use consilium_storage::connect::{doctors, sessions};
-use consilium_storage::database::Conn;
+use consilium_storage::database::{Conn, Pool};
 use consilium_storage::ids::UserId;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,6 +24,9 @@ const WRITE_EVERY: TimeDelta = TimeDelta::seconds(60);
 
 /// The pause after presence was read again.
 const AGAIN: Duration = Duration::from_millis(500);
+
+/// How many changes share a query at most.
+const AT_ONCE: usize = 512;
 
 /// The data of `presence.changed`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -78,27 +82,44 @@ async fn load_again(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Sends each change to the patients concerned and to everybody who watches the doctor.
+/// Sends each change to the patients concerned and to everybody who watches the doctor. Changes that came while the
+/// last ones were told share a query.
 pub fn announce(app: &App, mut changes: mpsc::Receiver<Change>) {
     let engine = app.engine.clone();
     let (pool, stop) = (app.pool.clone(), app.shutdown.clone());
     app.tracker.spawn(async move {
+        let mut batch = Vec::new();
         loop {
-            let change = tokio::select! {
+            let count = tokio::select! {
                 () = stop.cancelled() => return,
-                change = changes.recv() => change,
+                count = changes.recv_many(&mut batch, AT_ONCE) => count,
             };
-            let Some(change) = change else { return };
-            let patients = match pool.acquire().await {
-                Ok(mut conn) => sessions::list_patients_waiting_for(&mut conn, change.doctor).await,
-                Err(error) => Err(error.into()),
-            };
-            let data = PresenceChanged { doctor_id: change.doctor, presence_status: change.now };
-            let Ok(data) = serde_json::to_string(&data) else { continue };
-            let frame = EventFrame::new("presence.changed", engine.now(), None, &data);
-            engine.hub().send_presence(change.doctor, &patients.unwrap_or_default(), &frame);
+            if count == 0 {
+                return;
+            }
+            let waiting = waiting_for(&pool, &batch).await.unwrap_or_default();
+            for change in batch.drain(..) {
+                tell(&engine, change, &waiting);
+            }
         }
     });
+}
+
+/// Patients who wait for these doctors or are with them, by doctor.
+async fn waiting_for(pool: &Pool, changes: &[Change]) -> storage::Result<HashMap<UserId, Vec<UserId>>> {
+    let doctors: Vec<UserId> = changes.iter().map(|change| change.doctor).collect();
+    let mut waiting: HashMap<UserId, Vec<UserId>> = HashMap::new();
+    for (doctor, patient) in sessions::list_patients_waiting_for(&mut *pool.acquire().await?, &doctors).await? {
+        waiting.entry(doctor).or_default().push(patient);
+    }
+    Ok(waiting)
+}
+
+fn tell(engine: &Engine, change: Change, waiting: &HashMap<UserId, Vec<UserId>>) {
+    let data = PresenceChanged { doctor_id: change.doctor, presence_status: change.now };
+    let Ok(data) = serde_json::to_string(&data) else { return };
+    let frame = EventFrame::new("presence.changed", engine.now(), None, &data);
+    engine.hub().send_presence(change.doctor, waiting.get(&change.doctor).map_or(&[], Vec::as_slice), &frame);
 }
 
 /// Looks once: whose lease ran out, and which signs of life want to be written.

@@ -44,10 +44,11 @@ pub async fn end_idle(app: &App) -> Result<()> {
     if !connected.is_empty() {
         sessions::touch_of_users(&mut conn, &connected, now).await?;
     }
-    let idle = sessions::list_idle(&mut conn, now - app.config.ttl.session_idle, ROUND).await?;
     drop(conn);
-    for session in idle {
-        ops::end_as_system(app, session.id, "timeout").await?;
+    for _ in 0..ROUND {
+        if !ops::end_one_idle(app, now - app.config.ttl.session_idle).await? {
+            break;
+        }
     }
     Ok(())
 }

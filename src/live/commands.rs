@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use consilium_realtime::batcher::Hurry;
 use consilium_realtime::connection::{Connection, Item};
 use consilium_realtime::engine::Origin;
 use consilium_realtime::frame::Ack;
@@ -300,7 +301,7 @@ fn watch(app: &App, context: &Context, frame: Value, reference: &str) -> Result<
 /// A new token of the same login keeps the connection open.
 async fn renew(app: &App, account: &Account, context: &Context, frame: Value, origin: Option<Origin>) -> Result<()> {
     let AuthRefresh { token } = read(app, frame)?;
-    let renewed = caller::authenticate(app, &token).await?;
+    let renewed = caller::authenticate(app, &token, Hurry::Now).await?;
     if renewed.id != account.id || renewed.login != account.login {
         return Err(Error::unauthenticated("The token belongs to another login: open a new connection with it"));
     }

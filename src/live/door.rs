@@ -5,6 +5,7 @@ use aide::openapi::Operation;
 use aide::operation::{OperationInput, ParamLocation, add_parameters, parameters_from_schema};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use consilium_realtime::batcher::Hurry;
 use consilium_realtime::connection::Credential;
 use consilium_realtime::cursor::Cursor;
 use consilium_storage::accounts::Role;
@@ -49,19 +50,19 @@ impl FromRequestParts<App> for Visitor {
         let query: Vec<(String, String)> =
             url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
         let find = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        if app.shutdown.is_cancelled() {
+            return Err(Error::Unavailable { code: Code::Unavailable, detail: "The server is going away" });
+        }
         // A long-lived secret never stands in a URL, not even one that would hold.
         if ["token", "access_token", "api_key"].into_iter().any(|name| find(name).is_some()) {
             return Err(Error::unauthenticated("Send the token in the Authorization header, or a ticket"));
         }
         let account = match (bearer(parts)?, find("ticket")) {
-            (Some(token), _) => authenticate(app, token).await?,
+            (Some(token), _) => authenticate(app, token, Hurry::InTurn).await?,
             (None, Some(ticket)) => redeem(app, ticket).await?,
             (None, None) => return Err(Error::unauthenticated("Not authenticated")),
         };
         let since = cursor(parts, find("since"))?;
-        if app.shutdown.is_cancelled() {
-            return Err(Error::Unavailable { code: Code::Unavailable, detail: "The server is going away" });
-        }
         Ok(Self { account, since })
     }
 }
@@ -70,9 +71,7 @@ impl FromRequestParts<App> for Visitor {
 async fn redeem(app: &App, ticket: &str) -> Result<Account> {
     let refused = || Error::unauthenticated("The ticket is unknown, used or expired");
     let account = tickets::redeem(app, ticket).await.ok_or_else(refused)?;
-    let mut conn = app.conn().await?;
-    let standing = consilium_storage::accounts::standing(&mut conn, account.login, account.id).await?;
-    match standing {
+    match app.standings.of(account.login, account.id, Hurry::InTurn).await? {
         Some(standing) if standing.is_active && !standing.is_revoked && account.expires_at > app.now() => Ok(account),
         _ => Err(refused()),
     }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::accounts::caller::{Anyone, Caller};
+use crate::accounts::caller::{Arriving, Caller};
 use crate::accounts::tickets;
 use crate::app::App;
 use crate::error::Result;
@@ -20,7 +20,7 @@ pub struct TicketView {
 }
 
 /// Makes a ticket.
-pub(super) async fn create(State(app): State<App>, caller: Caller<Anyone>) -> Result<Created<TicketView>> {
+pub(super) async fn create(State(app): State<App>, caller: Caller<Arriving>) -> Result<Created<TicketView>> {
     let life = app.config.ttl.ticket;
     let ticket = tickets::issue(&app, &caller, life)?;
     Ok(Created(TicketView { ticket, expires_in: life.num_seconds() }))

@@ -72,3 +72,10 @@ pub async fn check(conn: &mut PgConnection) -> Result<(), String> {
 pub async fn connect_once(options: &PgConnectOptions) -> Result<PgConnection> {
     Ok(options.connect().await?)
 }
+
+/// Ends such a connection, and with it whatever it holds.
+pub async fn disconnect(conn: PgConnection) {
+    if let Err(error) = conn.close().await {
+        tracing::debug!(%error, "a connection to Postgres did not end in order");
+    }
+}

@@ -1,9 +1,9 @@
 select
     w.ask as "ask!",
-    w.user_id as "user_id!: _",
-    e.seq as "seq!",
-    e.at as "at!",
-    e.kind as "kind!",
+    coalesce(h.head, 0) as "head!",
+    e.seq as "seq?",
+    e.at as "at?",
+    e.kind as "kind?",
     e.session_id as "session_id?: _",
     e.data as "data?",
     e.message_id as "message_id?: _",
@@ -13,7 +13,8 @@ select
     e.content_type as "content_type?: _",
     e.content as "content?"
 from unnest($1::uuid[], $2::bigint[]) with ordinality as w(user_id, after, ask)
-cross join lateral (
+left join inboxes h on h.user_id = w.user_id
+left join lateral (
     (
         select
             i.seq, i.at, v.kind, v.session_id, v.data::text as data, null::uuid as message_id,
@@ -47,5 +48,5 @@ cross join lateral (
     )
     order by 1
     limit $3
-) as e
+) as e on true
 order by w.ask, e.seq

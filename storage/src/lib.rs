@@ -28,6 +28,7 @@ pub mod settings;
 pub mod states;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod turns;
 pub mod tx;
 
 pub use error::{Error, Result};

@@ -7,6 +7,16 @@ use crate::error::Result;
 
 const TABLES: [&str; 2] = ["events", "inbox"];
 
+/// Takes the turn of housekeeping for as long as the connection lives, if no other node has it. Its statements wait
+/// briefly for locks, as whoever wants the table after them waits for them.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn take_turn(conn: &mut PgConnection) -> Result<bool> {
+    sqlx::query!("set lock_timeout = '2s'").execute(&mut *conn).await?;
+    Ok(sqlx::query_scalar!("select pg_try_advisory_lock(4711, 2) as \"free!\"").fetch_one(conn).await?)
+}
+
 /// Makes the partitions of today and the next three days. Runs as the owner of the tables.
 ///
 /// # Errors

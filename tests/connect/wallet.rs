@@ -198,8 +198,7 @@ async fn ends_that_race_and_the_idle_timer_take_it_once() {
 
     let id = m.ongoing().await;
     m.app.advance(TimeDelta::seconds(61));
-    let session = id.parse().unwrap();
-    let end = || ops::end_as_system(&m.app.app, session, "timeout");
+    let end = || ops::end_one_idle(&m.app.app, m.app.app.now());
     let path = of(&id, "end");
     let (one, two, three) = tokio::join!(end(), end(), m.patient.act(&path));
     assert!(u8::from(one.unwrap()) + u8::from(two.unwrap()) <= 1, "one of them ends it");

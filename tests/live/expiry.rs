@@ -120,7 +120,7 @@ async fn a_disabled_account_is_disconnected_even_if_no_signal_told_of_it() {
     let since = Instant::now();
     assert_eq!(socket.closed().await, 4401);
     assert_eq!(stream.next_of("closing").await.data["code"], 4401);
-    assert!(since.elapsed() < Duration::from_millis(2500), "{:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_millis(1500), "{:?}", since.elapsed());
     let (status, body) = doctor.try_socket("").await.err().unwrap();
     assert_eq!((status, &body["code"]), (403, &json!("ACCOUNT_DISABLED")));
 }

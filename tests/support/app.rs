@@ -15,6 +15,7 @@ use consilium_storage::accounts::{Role, admins};
 use consilium_storage::audit;
 use consilium_storage::clock::Clock;
 use consilium_storage::connect::doctors::{self, NewDoctor};
+use consilium_storage::database::Options;
 use consilium_storage::ids::{OrderId, SessionId, UserId};
 use consilium_storage::ledger::{self, Kind, Posting, Reference};
 use consilium_storage::money::Paise;
@@ -91,6 +92,11 @@ impl TestApp {
         self.app.shutdown.cancel();
         tokio::time::timeout(std::time::Duration::from_secs(20), &mut self.serving).await.unwrap().unwrap();
         (self.app, self.url, self.serving) = serve(self.config.clone(), &self.clock).await;
+    }
+
+    /// How to connect to its database as the role that owns it.
+    pub(crate) fn owner(&self) -> Options {
+        self.database.options.clone()
     }
 
     /// The database, for a process beside this one.

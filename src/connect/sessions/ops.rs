@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::error::{Code, Error, Result};
 use crate::gateways::media::{self, LiveKitGrant};
 
-pub use ending::{close_room, end, end_as_system};
+pub use ending::{close_room, end, end_one_idle};
 pub use reading::{list_active, list_requests, request_items, show, token};
 pub use requesting::request;
 

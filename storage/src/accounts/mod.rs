@@ -148,21 +148,32 @@ pub struct Standing {
     pub is_revoked: bool,
 }
 
-/// The standing of a login: one look by primary key at every request, so that logout takes effect on the next one.
+/// The standings of these logins of these accounts, in their order; none where no such login is. By primary key, at
+/// every request, so that a logout takes effect on the next one; many requests share the query.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn standing(conn: &mut PgConnection, login: LoginId, account: UserId) -> Result<Option<Standing>> {
-    Ok(sqlx::query_as!(
-        Standing,
-        "select a.role, a.is_active, l.revoked_at is not null as \"is_revoked!\"
-         from logins l join accounts a on a.id = l.account_id
-         where l.id = $1 and a.id = $2",
-        login as _,
-        account as _
+pub async fn standings(conn: &mut PgConnection, wanted: &[(LoginId, UserId)]) -> Result<Vec<Option<Standing>>> {
+    let (logins, ids): (Vec<LoginId>, Vec<UserId>) = wanted.iter().copied().unzip();
+    let rows = sqlx::query!(
+        "select w.ask as \"ask!\", a.role as \"role: Role\", a.is_active, l.revoked_at is not null as \"is_revoked!\"
+         from unnest($1::uuid[], $2::uuid[]) with ordinality as w(login_id, account_id, ask)
+         join logins l on l.id = w.login_id and l.account_id = w.account_id
+         join accounts a on a.id = l.account_id",
+        &logins as _,
+        &ids as _
     )
-    .fetch_optional(conn)
-    .await?)
+    .fetch_all(conn)
+    .await?;
+    let mut standings = vec![None; wanted.len()];
+    for row in rows {
+        // Ordinality counts from 1.
+        let index = usize::try_from(row.ask - 1).unwrap_or(usize::MAX);
+        if let Some(standing) = standings.get_mut(index) {
+            *standing = Some(Standing { role: row.role, is_active: row.is_active, is_revoked: row.is_revoked });
+        }
+    }
+    Ok(standings)
 }
 
 /// Sets or clears the e-mail address.
@@ -183,4 +194,42 @@ pub async fn set_active(conn: &mut PgConnection, id: UserId, active: bool) -> Re
         .execute(conn)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn standings_are_of_this_login_of_this_account() {
+        let database = testing::database().await;
+        let pool = crate::database::connect(&database.options, 1).await.unwrap();
+        let mut conn = pool.acquire().await.unwrap();
+        let (now, patient, admin) = (crate::clock::Clock::system().now(), UserId::new(), UserId::new());
+        let [good, revoked, of_admin] = [(); 3].map(|()| LoginId::new());
+        insert(&mut conn, patient, Role::Client, NewAccount::default(), now).await.unwrap();
+        insert(&mut conn, admin, Role::Admin, NewAccount::default(), now).await.unwrap();
+        for (login, account) in [(good, patient), (revoked, patient), (of_admin, admin)] {
+            logins::insert(&mut conn, login, account, now).await.unwrap();
+        }
+        logins::revoke(&mut conn, revoked, "logout", now).await.unwrap();
+        set_active(&mut conn, admin, false).await.unwrap();
+        let wanted = [
+            (of_admin, admin),
+            (good, patient),
+            (LoginId::new(), patient),
+            (revoked, patient),
+            (good, admin),
+            (good, patient),
+        ];
+        let found = standings(&mut conn, &wanted).await.unwrap();
+        let found: Vec<_> =
+            found.iter().map(|found| found.map(|found| (found.role, found.is_active, found.is_revoked))).collect();
+        let well = Some((Role::Client, true, false));
+        let expected = [Some((Role::Admin, false, false)), well, None, Some((Role::Client, true, true)), None, well];
+        assert_eq!(found, expected);
+        assert!(standings(&mut conn, &[]).await.unwrap().is_empty());
+    }
 }

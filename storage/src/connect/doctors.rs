@@ -143,15 +143,20 @@ pub async fn list_signs(conn: &mut PgConnection) -> Result<Vec<Sign>> {
     .await?)
 }
 
-/// Writes the last signs of life of these doctors.
+/// Writes the last signs of life of these doctors; another node's newer one stands. Rows are held in id order, so that
+/// nodes do not wait for each other in a circle.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn set_last_seen(conn: &mut PgConnection, seen: &[(UserId, DateTime<Utc>)]) -> Result<()> {
     let (ids, times): (Vec<UserId>, Vec<DateTime<Utc>>) = seen.iter().copied().unzip();
     sqlx::query!(
-        "update doctors d set last_seen_at = s.at from unnest($1::uuid[], $2::timestamptz[]) as s(id, at)
-         where d.id = s.id",
+        "with seen as (
+             select d.id, s.at from unnest($1::uuid[], $2::timestamptz[]) as s(id, at)
+             join doctors d on d.id = s.id and (d.last_seen_at is null or d.last_seen_at < s.at)
+             order by d.id for no key update of d
+         )
+         update doctors d set last_seen_at = greatest(d.last_seen_at, seen.at) from seen where d.id = seen.id",
         &ids as _,
         &times
     )

@@ -393,31 +393,36 @@ pub async fn take_expired(conn: &mut PgConnection, now: DateTime<Utc>, limit: i6
     .await?)
 }
 
-/// ONGOING sessions in which nothing happened since `quiet_since`: no message, nobody in the room, started before.
+/// The ONGOING session in which nothing has happened for longest, since before `quiet_since`: no message, nobody in the
+/// room. Locked; those that another node works on, or in which something is happening, are skipped.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn list_idle(conn: &mut PgConnection, quiet_since: DateTime<Utc>, limit: i64) -> Result<Vec<Session>> {
+pub async fn take_idle(conn: &mut PgConnection, quiet_since: DateTime<Utc>) -> Result<Option<Session>> {
     Ok(select_sessions!(
         "where status = 'ONGOING' and last_activity_at <= $1
            and not exists (select from messages m where m.session_id = sessions.id and m.created_at > $1)
            and not exists (select from room_participants p where p.session_id = sessions.id)
-         order by last_activity_at limit $2",
-        quiet_since,
-        limit
+         order by last_activity_at limit 1 for update skip locked",
+        quiet_since
     )
-    .fetch_all(conn)
+    .fetch_optional(conn)
     .await?)
 }
 
-/// Notes a sign of life in running sessions of these users.
+/// Notes a sign of life in running sessions of these users. A session that somebody holds shows life by that: it is
+/// skipped, so that nodes with users of the same sessions never wait for each other in a circle.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn touch_of_users(conn: &mut PgConnection, users: &[UserId], at: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
-        "update sessions set last_activity_at = $2
-         where status = 'ONGOING' and last_activity_at < $2 and (patient_id = any($1) or doctor_id = any($1))",
+        "with live as (
+             select id from sessions
+             where status = 'ONGOING' and last_activity_at < $2 and (patient_id = any($1) or doctor_id = any($1))
+             for no key update skip locked
+         )
+         update sessions s set last_activity_at = $2 from live where s.id = live.id",
         users as _,
         at
     )
@@ -464,16 +469,18 @@ pub async fn list_with_open_calls(conn: &mut PgConnection) -> Result<Vec<Session
     .await?)
 }
 
-/// Patients with a requested or running session with this doctor: who hears of the doctor's presence.
+/// Patients with a requested or running session with one of these doctors, as pairs of doctor and patient: who hears
+/// of a doctor's presence.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn list_patients_waiting_for(conn: &mut PgConnection, doctor: UserId) -> Result<Vec<UserId>> {
-    Ok(sqlx::query_scalar!(
-        "select distinct patient_id as \"patient_id!: UserId\" from sessions
-         where doctor_id = $1 and status in ('REQUESTED', 'ONGOING')",
-        doctor as _
+pub async fn list_patients_waiting_for(conn: &mut PgConnection, doctors: &[UserId]) -> Result<Vec<(UserId, UserId)>> {
+    let rows = sqlx::query!(
+        "select distinct doctor_id, patient_id from sessions
+         where doctor_id = any($1) and status in ('REQUESTED', 'ONGOING')",
+        doctors as _
     )
     .fetch_all(conn)
-    .await?)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.doctor_id, row.patient_id)).collect())
 }

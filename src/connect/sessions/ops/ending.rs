@@ -1,5 +1,6 @@
 //! The end of a consultation (45): everything it ends with it, in one transaction, in the order of settled 10.
 
+use chrono::{DateTime, Utc};
 use consilium_realtime::engine::Origin;
 use consilium_storage::audit::{self, Entry};
 use consilium_storage::connect::payloads::{CallChanged, SessionEnded, VideoPermission, WalletUpdated};
@@ -46,16 +47,15 @@ pub async fn end(
     Ok(view)
 }
 
-/// ONGOING to ENDED by the idle timer. Answers whether it was still running.
+/// ONGOING to ENDED by the idle timer, for one session in which nothing has happened since this time. Answers whether
+/// there was one.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn end_as_system(app: &App, id: SessionId, reason: &str) -> Result<bool> {
+pub async fn end_one_idle(app: &App, quiet_since: DateTime<Utc>) -> Result<bool> {
     let mut tx = app.begin().await?;
-    let Some(session) = sessions::find_for_update(tx.conn(), id).await? else { return Ok(false) };
-    if session.status != Status::Ongoing {
-        return Ok(false);
-    }
+    let Some(session) = sessions::take_idle(tx.conn(), quiet_since).await? else { return Ok(false) };
+    let id = session.id;
     let entry = Entry {
         at: tx.now(),
         actor: None,
@@ -65,7 +65,7 @@ pub async fn end_as_system(app: &App, id: SessionId, reason: &str) -> Result<boo
         session: Some(id),
     };
     audit::append(tx.conn(), entry).await?;
-    let body = EndSession { reason: Some(reason.to_owned()), note: None };
+    let body = EndSession { reason: Some("timeout".to_owned()), note: None };
     end_locked(app, &mut tx, session, Actor::System, body).await?;
     app.commit(tx).await?;
     close_room(app, id);

@@ -1,0 +1,183 @@
+//! Two nodes do the same jobs over one database at the same time (DESIGN §7).
+
+use chrono::TimeDelta;
+use consilium::config::Config;
+use consilium::jobs::{housekeeping, media, sweeper};
+use consilium_storage::connect::doctors;
+use consilium_storage::{audit, database, maintenance};
+use futures_util::future::{join_all, try_join_all};
+
+use crate::support::app::TestApp;
+use crate::support::client::Client;
+use crate::support::meeting::{Meeting, accept, events_of, of, request, text, until, wait_for_events};
+use crate::support::twirp::{API_KEY, API_SECRET, TwirpPeer};
+
+/// A meeting, and a second node beside it.
+async fn two_nodes(change: impl FnOnce(&mut Config)) -> (Meeting, TestApp) {
+    let m = Meeting::start_with(change).await;
+    let there = m.app.beside().await;
+    (m, there)
+}
+
+/// So many patients, each with a request to the doctor; and the requests.
+async fn requests(m: &Meeting, count: usize) -> (Vec<Client>, Vec<String>) {
+    let (mut patients, mut sessions) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        let patient = m.app.patient().await;
+        sessions.push(request(&patient, &m.doctor).await);
+        patients.push(patient);
+    }
+    (patients, sessions)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_expires_once() {
+    let (m, there) = two_nodes(|_| {}).await;
+    let (patients, _) = requests(&m, 12).await;
+    m.app.advance(TimeDelta::seconds(1801));
+    let sweeps = [&m.app, &there, &m.app, &there].map(|node| sweeper::expire(&node.app));
+    try_join_all(sweeps).await.unwrap();
+    for patient in &patients {
+        assert_eq!(wait_for_events(patient, "session.expired", 1).await.len(), 1);
+    }
+    assert_eq!(events_of(&m.doctor, "session.expired").await.len(), patients.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_consultation_ends_once() {
+    let (m, there) = two_nodes(|_| {}).await;
+    let (patients, sessions) = requests(&m, 8).await;
+    for session in &sessions {
+        accept(&m.doctor, session).await;
+    }
+    m.app.advance(TimeDelta::seconds(7201));
+    let ends = [&m.app, &there, &m.app, &there].map(|node| sweeper::end_idle(&node.app));
+    try_join_all(ends).await.unwrap();
+    for patient in &patients {
+        assert_eq!(wait_for_events(patient, "session.ended", 1).await.len(), 1);
+    }
+    assert_eq!(events_of(&m.doctor, "session.ended").await.len(), patients.len());
+}
+
+/// Both nodes have a party of every consultation connected, and note its signs of life over and over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signs_of_life_from_two_nodes_do_not_wait_for_each_other() {
+    let (m, there) = two_nodes(|_| {}).await;
+    let (patients, sessions) = requests(&m, 8).await;
+    for session in &sessions {
+        accept(&m.doctor, session).await;
+    }
+    let _doctor = m.doctor.socket(None).await;
+    let _patients = join_all(patients.iter().map(async |patient| patient.at(&there.url).socket(None).await)).await;
+    for _ in 0..10 {
+        m.app.advance(TimeDelta::seconds(31));
+        let ends = [&m.app, &there, &m.app, &there].map(|node| sweeper::end_idle(&node.app));
+        try_join_all(ends).await.unwrap();
+    }
+    for session in &sessions {
+        assert_eq!(m.doctor.get(&format!("connect/sessions/{session}")).await.expect(200)["status"], "ONGOING");
+    }
+}
+
+#[tokio::test]
+async fn a_sign_of_life_never_goes_back() {
+    let m = Meeting::start().await;
+    let mut conn = m.app.app.conn().await.unwrap();
+    let now = m.app.app.now() + TimeDelta::hours(1);
+    for (seen, expected) in [(0, 0), (-60, 0), (5, 5)] {
+        let seen = now + TimeDelta::seconds(seen);
+        doctors::set_last_seen(&mut conn, &[(m.doctor.id, seen)]).await.unwrap();
+        let signs = doctors::list_signs(&mut conn).await.unwrap();
+        let sign = signs.iter().find(|sign| sign.id == m.doctor.id).unwrap();
+        assert_eq!(sign.last_seen_at, Some(now + TimeDelta::seconds(expected)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_chain_has_one_sealer_at_a_time() {
+    let (m, there) = two_nodes(|_| {}).await;
+    for _ in 0..10 {
+        m.requested().await;
+        m.patient.get("connect/sessions/active").await.expect(200);
+        let seals = [&m.app, &there, &m.app, &there].map(|node| housekeeping::seal(&node.app));
+        let (session, seals) = tokio::join!(m.app.latest_session(m.patient.id), try_join_all(seals));
+        seals.unwrap();
+        m.patient.act(&of(&session.to_string(), "cancel")).await.expect(200);
+    }
+    let mut conn = m.app.app.conn().await.unwrap();
+    match audit::verify(&mut conn).await.unwrap() {
+        audit::Verdict::Whole { blocks, rows } => assert!(blocks > 0 && rows > 0, "{blocks} blocks, {rows} rows"),
+        audit::Verdict::Broken { block } => panic!("block {block} does not stand"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_are_made_and_dropped_by_one_node_at_a_time() {
+    let (m, there) = two_nodes(|_| {}).await;
+    // Both nodes find days to drop and days to make.
+    for days in [9, 5] {
+        m.app.advance(TimeDelta::days(days));
+        let rounds = [&m.app, &there, &m.app, &there].map(|node| {
+            let owner = node.owner();
+            async move { housekeeping::partitions(&node.app, &owner).await }
+        });
+        try_join_all(rounds).await.unwrap();
+    }
+    // Whoever holds the turn is left alone.
+    let mut conn = database::connect_once(&m.app.owner()).await.unwrap();
+    assert!(maintenance::take_turn(&mut conn).await.unwrap());
+    let mut other = database::connect_once(&m.app.owner()).await.unwrap();
+    assert!(!maintenance::take_turn(&mut other).await.unwrap());
+    database::disconnect(conn).await;
+    let mut after = database::connect_once(&m.app.owner()).await.unwrap();
+    while !maintenance::take_turn(&mut after).await.unwrap() {
+        tokio::task::yield_now().await;
+    }
+    database::disconnect(after).await;
+    // And events of these days have their places.
+    m.requested().await;
+    assert_eq!(events_of(&m.doctor, "session.requested").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_are_compared_by_one_node_a_round_by_what_postgres_says() {
+    let peer = TwirpPeer::start().await;
+    let url = peer.url();
+    let (m, there) = two_nodes(|config| {
+        config.livekit_url = url;
+        config.livekit_api_key = API_KEY.to_owned();
+        config.livekit_api_secret = API_SECRET.into();
+    })
+    .await;
+    let id = m.requested().await;
+    let doctor = accept(&m.doctor, &id).await;
+    peer.join(text(&doctor["livekit"]["token"])).unwrap();
+    let patient = m.patient.get(&of(&id, "token")).await.expect(200);
+    let identity = peer.join(text(&patient["livekit"]["token"])).unwrap();
+    let camera = || peer.camera_allowed(&format!("cn-{id}"), &identity);
+    // The other node knows the consultation from before the consent, and hears nothing of it.
+    there.app.engine.session(id.parse().unwrap()).await.unwrap().unwrap();
+    m.doctor.act(&of(&id, "video-permission/allow")).await.expect(200);
+    m.patient.act(&of(&id, "video-permission/accept")).await.expect(200);
+    until("the camera is allowed", || camera() == Some(true)).await;
+    let looks = || peer.requests().iter().filter(|request| request.method == "ListRooms").count();
+    for _ in 0..4 {
+        m.app.advance(TimeDelta::seconds(5));
+        let before = looks();
+        let rounds = [&there, &m.app, &there, &m.app].map(|node| media::round(&node.app));
+        let turns = try_join_all(rounds).await.unwrap();
+        assert!(turns.iter().filter(|turn| **turn).count() <= 1, "{turns:?}");
+        assert_eq!(looks(), before + 1, "one node, once");
+        assert_eq!(camera(), Some(true), "nobody's old memory takes the camera away");
+    }
+    // A replayed token's rights are put right by whoever has the turn.
+    let granted = peer.permission(&format!("cn-{id}"), &identity).unwrap();
+    m.doctor.act(&of(&id, "video-permission/revoke")).await.expect(200);
+    until("the camera is taken back", || camera() == Some(false)).await;
+    m.doctor.act(&of(&id, "video-permission/allow")).await.expect(200);
+    peer.seat(&format!("cn-{id}"), &identity, granted);
+    assert_eq!(camera(), Some(true));
+    m.app.advance(TimeDelta::seconds(5));
+    join_all([&there, &m.app].map(|node| media::round(&node.app))).await;
+    until("it is taken back again", || camera() == Some(false)).await;
+}
