@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sees to what is missing on this machine:  scripts/ensure.sh postgres redis chromium
+# Sees to what is missing on this machine:  scripts/ensure.sh postgres redis chromium poppler
 # Installs it with apt-get or brew where that is allowed, else prints the one line to run. What is there
 # is left alone; nothing is asked of the network then.
 set -euo pipefail
@@ -19,6 +19,7 @@ present() {
       return 1
       ;;
     redis) have redis-server || have valkey-server ;;
+    poppler) have pdftotext && have pdffonts ;;
     chromium)
       have chromedriver || return 1
       have chromium || have chromium-browser || have google-chrome ||
@@ -26,7 +27,7 @@ present() {
         [ -x /Applications/Chromium.app/Contents/MacOS/Chromium ]
       ;;
     *)
-      echo "scripts/ensure.sh knows postgres, redis and chromium, not $1" >&2
+      echo "scripts/ensure.sh knows postgres, redis, chromium and poppler, not $1" >&2
       exit 2
       ;;
   esac
@@ -36,9 +37,11 @@ packages() {
   case "$1:$2" in
     apt:postgres) echo postgresql ;;
     apt:redis) echo redis-server ;;
+    apt:poppler) echo poppler-utils ;;
     apt:chromium) echo chromium chromium-driver ;;
     brew:postgres) echo postgresql@17 ;;
     brew:redis) echo redis ;;
+    brew:poppler) echo poppler ;;
     brew:chromium) echo chromium chromedriver ;;
   esac
 }
@@ -48,7 +51,7 @@ for thing in "$@"; do present "$thing" || missing+=("$thing"); done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if have apt-get; then manager=apt; elif have brew; then manager=brew; else
-  echo "missing: ${missing[*]}. Install PostgreSQL 14 or later, redis-server, chromium and chromedriver with this system's package manager, as needed." >&2
+  echo "missing: ${missing[*]}. Install PostgreSQL 14 or later, redis-server, chromium, chromedriver and poppler's tools with this system's package manager, as needed." >&2
   exit 1
 fi
 wanted=()

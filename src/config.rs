@@ -342,6 +342,12 @@ impl Config {
         self.raw.files_url.strip_prefix("file://").map_or_else(|| self.data_dir.join("files"), PathBuf::from)
     }
 
+    /// The name of this installation: the first part of keys in the file store.
+    #[must_use]
+    pub fn environment(&self) -> &str {
+        &self.raw.environment
+    }
+
     /// The effective settings as TOML, secrets hidden.
     #[must_use]
     pub fn printed(&self) -> String {

@@ -36,6 +36,8 @@ pub enum Code {
     Unavailable,
     UnknownCommand,
     LinkExpired,
+    PrescriptionExists,
+    LabTestsExist,
 }
 
 impl Code {
@@ -70,6 +72,8 @@ impl Code {
             Self::Unavailable => "UNAVAILABLE",
             Self::UnknownCommand => "UNKNOWN_COMMAND",
             Self::LinkExpired => "LINK_EXPIRED",
+            Self::PrescriptionExists => "PRESCRIPTION_EXISTS",
+            Self::LabTestsExist => "LAB_TESTS_EXIST",
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The command line (running.md).
 
+mod catalogue_command;
+
 use std::io::Write;
 use std::process::ExitCode;
 
+use catalogue_command::CatalogueCommand;
 use clap::{Args, Parser, Subcommand};
 use consilium::config::{Config, Flags};
 use consilium::serve::{self, Database, StartError};
@@ -48,6 +51,9 @@ enum Command {
     /// Doctor accounts.
     #[command(subcommand)]
     Doctor(DoctorCommand),
+    /// Medicines and lab tests.
+    #[command(subcommand)]
+    Catalogue(CatalogueCommand),
     /// The audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -129,6 +135,9 @@ async fn run(command: Command, flags: &Flags) -> Result<ExitCode, StartError> {
         Command::Openapi => say(consilium::http::openapi::document()?),
         Command::Asyncapi => say(consilium::live::asyncapi::document()),
         Command::Serve { .. } => return serve(config).await,
+        Command::Catalogue(command @ (CatalogueCommand::Sample { .. } | CatalogueCommand::Generate { .. })) => {
+            catalogue_command::print(&command)?;
+        }
         command => {
             telemetry::start_logs("warn", config.log_json);
             let database = Database::open(&config).await?;
@@ -158,6 +167,12 @@ async fn administer(command: Command, config: &Config, database: &Database) -> R
                     .map_err(start_error)?;
             say(format!("doctor {} is {id}", new.email));
         }
+        Command::Catalogue(CatalogueCommand::Import { file }) => {
+            drop(conn);
+            let done = catalogue_command::import(&file, &pool, &clock, database).await;
+            pool.close().await;
+            return done;
+        }
         Command::Audit(AuditCommand::Verify) => match audit::verify(&mut conn).await.map_err(start_error)? {
             audit::Verdict::Whole { blocks, rows } => say(format!("whole: {rows} rows in {blocks} blocks")),
             audit::Verdict::Broken { block } => {
@@ -169,7 +184,11 @@ async fn administer(command: Command, config: &Config, database: &Database) -> R
             let epoch = settings::rotate_epoch(&mut conn).await.map_err(start_error)?;
             say(format!("the epoch is {epoch}; restart the nodes"));
         }
-        Command::Serve { .. } | Command::Openapi | Command::Asyncapi | Command::Config => {}
+        Command::Serve { .. }
+        | Command::Openapi
+        | Command::Asyncapi
+        | Command::Config
+        | Command::Catalogue(CatalogueCommand::Sample { .. } | CatalogueCommand::Generate { .. }) => {}
     }
     drop(conn);
     pool.close().await;

@@ -3,11 +3,14 @@
 pub mod admin;
 pub mod auth;
 pub mod calls;
+pub mod catalog;
 pub mod categories;
 pub mod display;
 pub mod doctors;
+pub mod lab_tests;
 pub mod media_webhook;
 pub mod messages;
+pub mod prescriptions;
 pub mod presence;
 pub mod sessions;
 pub mod stored;
@@ -27,10 +30,13 @@ pub fn router() -> ApiRouter<App> {
         .merge(admin::router())
         .merge(doctors::router())
         .merge(categories::router())
+        .merge(catalog::router())
         .merge(sessions::router())
         .merge(messages::router())
         .merge(video_permission::router())
         .merge(calls::router())
         .merge(media_webhook::router())
         .merge(wallet::router())
+        .merge(prescriptions::router())
+        .merge(lab_tests::router())
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use consilium_storage::accounts::patients::{self, Profile};
 use consilium_storage::accounts::{self, Role, admins};
 use consilium_storage::clock::Clock;
+use consilium_storage::connect::catalog::{lab_tests, medicines};
 use consilium_storage::connect::categories::{self, Category};
 use consilium_storage::connect::doctors::{self, NewDoctor};
 use consilium_storage::connect::sessions::{End, NewSession};
@@ -20,6 +21,8 @@ use self::consultations::{CONSULTATIONS, Consultation};
 use self::people::{CATEGORIES, DOCTORS, PATIENTS};
 use crate::accounts::passwords;
 use crate::app::App;
+use crate::connect::catalog::import::{self, Catalogue};
+use crate::connect::catalog::made_up;
 use crate::connect::sessions::rules::bill;
 use crate::error::{Code, Error, Result};
 
@@ -48,6 +51,7 @@ pub async fn seed(pool: &Pool, clock: &Clock) -> Result<()> {
     let doctors = seed_doctors(&mut tx, &mut password).await?;
     let patients = seed_patients(&mut tx).await?;
     seed_categories(&mut tx).await?;
+    seed_catalogues(&mut tx).await?;
     for consultation in &CONSULTATIONS {
         let (Some(patient), Some(doctor)) = (patients.get(consultation.patient), doctors.get(consultation.doctor))
         else {
@@ -142,6 +146,21 @@ async fn seed_categories(tx: &mut Tx) -> Result<()> {
             is_active: true,
         };
         categories::insert(tx.conn(), &category, now).await?;
+    }
+    Ok(())
+}
+
+/// The shipped sample, where there is none of its kind at all.
+async fn seed_catalogues(tx: &mut Tx) -> Result<()> {
+    let mut missing = Vec::new();
+    if !medicines::any(tx.conn()).await? {
+        missing.push(Catalogue::Medicines);
+    }
+    if !lab_tests::any(tx.conn()).await? {
+        missing.push(Catalogue::LabTests);
+    }
+    for catalogue in missing {
+        import::write(tx, made_up::sample(catalogue).as_bytes(), |_| {}).await.map_err(Error::internal)?;
     }
     Ok(())
 }

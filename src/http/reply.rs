@@ -1,5 +1,7 @@
 //! Answers: a view with its status, and that status and shape in the OpenAPI document.
 
+use std::marker::PhantomData;
+
 use aide::OperationOutput;
 use aide::generate::GenContext;
 use aide::openapi::{MediaType, Operation, Response as ApiResponse, SchemaObject, StatusCode as ApiStatus};
@@ -34,6 +36,32 @@ pub struct Stored<T> {
     pub created: bool,
     /// The view.
     pub view: T,
+}
+
+/// 201 with the new thing's view, or the stored answer of a repeat with its `Idempotency-Key`.
+#[derive(Debug)]
+pub struct CreatedOrAgain<T>(Response, PhantomData<fn() -> T>);
+
+impl<T> CreatedOrAgain<T> {
+    /// The stored answer.
+    #[must_use]
+    pub const fn again(stored: Response) -> Self {
+        Self(stored, PhantomData)
+    }
+}
+
+impl<T: Serialize> CreatedOrAgain<T> {
+    /// 201.
+    #[must_use]
+    pub fn created(view: &T) -> Self {
+        Self(json(StatusCode::CREATED, view), PhantomData)
+    }
+}
+
+impl<T> IntoResponse for CreatedOrAgain<T> {
+    fn into_response(self) -> Response {
+        self.0
+    }
 }
 
 /// A view as JSON; a view that cannot be written is our bug.
@@ -103,6 +131,14 @@ impl<T: JsonSchema> OperationOutput for Created<T> {
 
     fn inferred_responses(ctx: &mut GenContext, _operation: &mut Operation) -> Responses {
         vec![(Some(ApiStatus::Code(201)), documented::<T>(ctx, "Created"))]
+    }
+}
+
+impl<T: JsonSchema> OperationOutput for CreatedOrAgain<T> {
+    type Inner = T;
+
+    fn inferred_responses(ctx: &mut GenContext, operation: &mut Operation) -> Responses {
+        Created::<T>::inferred_responses(ctx, operation)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 pub use sqlx::migrate::MigrateError;
 pub use sqlx::pool::PoolConnection;
 pub use sqlx::postgres::PgConnectOptions as Options;
+pub use sqlx::types::Json;
 pub use sqlx::{Error as DriverError, PgConnection as Conn, PgPool as Pool, Postgres};
 
 /// Applies what is missing of the migrations, under Postgres' advisory lock, as the role of `options`.

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use crate::connect::messages::Message;
 use crate::connect::payloads::{
-    CallChanged, ParticipantChanged, PaymentChanged, Receipt, SessionChanged, SessionEnded, SessionRequest,
-    VideoPermission, WalletUpdated,
+    CallChanged, LabTestsWritten, ParticipantChanged, PaymentChanged, PrescriptionWritten, Receipt, SessionChanged,
+    SessionEnded, SessionRequest, VideoPermission, WalletUpdated,
 };
 use crate::error::Error;
 use crate::ids::{SessionId, UserId};
@@ -78,6 +78,14 @@ events! {
     PaymentFailed(PaymentChanged) = "payment.failed" to "patient",
     /// What is in the wallet changed.
     WalletUpdated(WalletUpdated) = "wallet.updated" to "patient",
+    /// A prescription was written.
+    PrescriptionReady(PrescriptionWritten) = "prescription.ready" to "patient",
+    /// A prescription was changed.
+    PrescriptionUpdated(PrescriptionWritten) = "prescription.updated" to "patient",
+    /// Lab tests were recommended.
+    LabTestsRecommended(LabTestsWritten) = "labtests.recommended" to "patient",
+    /// The recommended lab tests were changed.
+    LabTestsUpdated(LabTestsWritten) = "labtests.updated" to "patient",
 }
 
 fn raw<T: Serialize>(data: &T) -> Result<Box<RawValue>, Error> {
@@ -112,6 +120,8 @@ impl Event {
             Self::VideoPermission(data) => Some(data.session_id),
             Self::CallStarted(data) | Self::CallEnded(data) => Some(data.call.connect_session_id),
             Self::ParticipantJoined(data) | Self::ParticipantLeft(data) => Some(data.session_id),
+            Self::PrescriptionReady(data) | Self::PrescriptionUpdated(data) => Some(data.session_id),
+            Self::LabTestsRecommended(data) | Self::LabTestsUpdated(data) => Some(data.session_id),
             Self::WalletUpdated(data) => data.session_id,
             Self::MessageDelivered(_) | Self::MessageRead(_) | Self::PaymentSuccess(_) | Self::PaymentFailed(_) => None,
         }

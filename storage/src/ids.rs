@@ -63,6 +63,14 @@ typed_id! {
     CategoryId,
     /// A posting of the ledger.
     PostingId,
+    /// A medicine of the catalogue.
+    MedicineId,
+    /// A lab test of the catalogue.
+    LabTestId,
+    /// A prescription.
+    PrescriptionId,
+    /// The lab tests recommended in a session.
+    LabOrderId,
 }
 
 /// A top-up order, ours and the payment provider's: `cf_order_…` (connect-v2 §1).

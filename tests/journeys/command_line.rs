@@ -52,3 +52,31 @@ async fn accounts_are_made_with_a_password_from_standard_input() {
     let (code, text) = make(&["audit", "verify"], "").await;
     assert!(code == Some(0) && text.starts_with("whole: "), "{text}");
 }
+
+#[tokio::test]
+async fn catalogues_are_imported_and_a_bad_line_is_named() {
+    let database = testing::database().await;
+    let folder = testing::Scratch::new("catalogue").unwrap();
+    let at = ["--database-url", &database.url];
+    let make = async |arguments: &[&str]| run(&[arguments, &at].concat(), "").await;
+    let sample = run(&["catalogue", "sample", "lab-tests"], "").await;
+    let file = folder.path().join("lab-tests.csv");
+    std::fs::write(&file, &sample.stdout).unwrap();
+    let import = ["catalogue", "import", file.to_str().unwrap()];
+    let (code, text) = said(&make(&import).await);
+    assert_eq!((code, text.as_str()), (Some(0), "76 lab tests: 76 new, 0 changed, 0 as they were\n"));
+    let (_, text) = said(&make(&import).await);
+    assert_eq!(text, "76 lab tests: 0 new, 0 changed, 76 as they were\n");
+
+    let mut lines = sample.stdout.clone();
+    lines.extend_from_slice(b"No code,,sample\n");
+    std::fs::write(&file, lines).unwrap();
+    let (code, text) = said(&make(&import).await);
+    let shown = file.display();
+    let expected = format!("{shown}:78: code: is missing\nconsilium: nothing was imported: 1 line cannot be taken\n");
+    assert_eq!((code, text), (Some(1), expected));
+    let (code, text) = said(&make(&["catalogue", "import", "/nowhere.csv"]).await);
+    assert!(code == Some(2) && text.starts_with("consilium: /nowhere.csv: "), "{text}");
+    let made_up = run(&["catalogue", "generate", "medicines", "--rows", "3"], "").await;
+    assert_eq!(String::from_utf8(made_up.stdout).unwrap().lines().next().unwrap().split(',').count(), 9);
+}

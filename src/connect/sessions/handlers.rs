@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use consilium_storage::connect::payloads::{SessionEnded, SessionRequest};
 
 use super::ops::{self, Close};
@@ -15,7 +14,7 @@ use crate::error::Result;
 use crate::http::idempotency::{IdempotencyKey, Start, finish};
 use crate::http::input::{BodyOnly, Input, PathBody, PathOnly};
 use crate::http::paging::Counted;
-use crate::http::reply::{Answer, Created};
+use crate::http::reply::{Answer, CreatedOrAgain};
 
 /// 37, which an `Idempotency-Key` may make repeatable.
 pub(super) async fn create(
@@ -23,36 +22,16 @@ pub(super) async fn create(
     caller: Caller<Client>,
     key: IdempotencyKey,
     Input { body, .. }: BodyOnly<RequestSession>,
-) -> Result<CreatedOrAgain> {
+) -> Result<CreatedOrAgain<RequestedView>> {
     let mut tx = app.begin().await?;
     let key = match key.start(&mut tx, caller.id, "POST /api/v2/connect/sessions", &body).await? {
-        Start::Again(stored) => return Ok(CreatedOrAgain(stored)),
+        Start::Again(stored) => return Ok(CreatedOrAgain::again(stored)),
         Start::Go(key) => key,
     };
     let view = ops::request(&app, &mut tx, &caller, body).await?;
     finish(&mut tx, key.as_ref(), StatusCode::CREATED, &view).await?;
     app.commit(tx).await?;
-    Ok(CreatedOrAgain(Created(view).into_response()))
-}
-
-/// 201 with the new request, or the stored answer of a repeat.
-pub(super) struct CreatedOrAgain(Response);
-
-impl IntoResponse for CreatedOrAgain {
-    fn into_response(self) -> Response {
-        self.0
-    }
-}
-
-impl aide::OperationOutput for CreatedOrAgain {
-    type Inner = RequestedView;
-
-    fn inferred_responses(
-        ctx: &mut aide::generate::GenContext,
-        operation: &mut aide::openapi::Operation,
-    ) -> Vec<(Option<aide::openapi::StatusCode>, aide::openapi::Response)> {
-        <Created<RequestedView> as aide::OperationOutput>::inferred_responses(ctx, operation)
-    }
+    Ok(CreatedOrAgain::created(&view))
 }
 
 /// 38.

@@ -2,11 +2,14 @@
 
 pub mod briefs;
 pub mod calls;
+pub mod catalog;
 pub mod categories;
 pub mod doctors;
+pub mod lab_tests;
 pub mod media;
 pub mod messages;
 pub mod payloads;
+pub mod prescriptions;
 pub mod receipts;
 pub mod sessions;
 pub mod wallet;

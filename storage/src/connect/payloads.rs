@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Actor;
 use super::calls::Call;
 use crate::accounts::patients::Sex;
-use crate::ids::{MessageId, OrderId, SessionId, UserId};
+use crate::ids::{LabOrderId, MessageId, OrderId, PrescriptionId, SessionId, UserId};
 use crate::money::Paise;
 use crate::states::{session, video};
 
@@ -166,4 +166,26 @@ pub struct WalletUpdated {
     pub session_id: Option<SessionId>,
     /// What is in the wallet now, in paise.
     pub balance: Paise,
+}
+
+/// A prescription was written or changed. What it says is asked for, never sent along.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PrescriptionWritten {
+    /// The session.
+    pub session_id: SessionId,
+    /// The prescription.
+    pub prescription_id: PrescriptionId,
+    /// Who wrote it.
+    pub doctor_id: UserId,
+}
+
+/// Lab tests were recommended or changed. Which ones is asked for, never sent along.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LabTestsWritten {
+    /// The session.
+    pub session_id: SessionId,
+    /// The list of tests.
+    pub lab_tests_id: LabOrderId,
+    /// Who recommends them.
+    pub doctor_id: UserId,
 }

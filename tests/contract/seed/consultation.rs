@@ -16,6 +16,7 @@ async fn the_samples_of_a_consultation() {
     messages(&patient, &doctor, &session).await;
     video_and_call(&patient, &doctor, &session).await;
     end(&patient, &doctor, &session).await;
+    post_session(&patient, &doctor, &session).await;
 }
 
 async fn request(patient: &Client, doctor: &Client) -> String {
@@ -131,6 +132,23 @@ async fn end(patient: &Client, doctor: &Client, session: &str) {
             &json!({"current_status": "ENDED"}),
         );
     }
+}
+
+async fn post_session(patient: &Client, doctor: &Client, session: &str) {
+    let samples = Samples::of("post_session");
+    let prescription = format!("connect/sessions/{session}/prescription");
+    let body = samples.request("prescription");
+    let written = doctor.post(&prescription, body.clone()).await.expect(201);
+    assert_eq!((&written["medications"], &written["notes"]), (&body["medications"], &body["notes"]));
+    assert_eq!(doctor.put(&prescription, body).await.expect(200), written);
+    assert_eq!(patient.get(&prescription).await.expect(200), written);
+
+    let tests = format!("connect/sessions/{session}/lab-tests");
+    let mut body = samples.request("lab_tests");
+    let written = doctor.post(&tests, body.clone()).await.expect(201);
+    body["recommendations"][1]["instructions"] = Value::Null;
+    assert_eq!((&written["recommendations"], &written["notes"]), (&body["recommendations"], &body["notes"]));
+    assert_eq!(patient.get(&tests).await.expect(200), written);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod admin;
+mod catalogue;
 mod consultation;
 mod doctors;
 
