@@ -14,6 +14,16 @@ pub(super) struct Consultation {
     pub(super) symptoms: &'static [&'static str],
     pub(super) lines: &'static [(Party, &'static str)],
     pub(super) review: Option<(f64, &'static str)>,
+    pub(super) plan: Option<Plan>,
+}
+
+/// What the doctor prescribed and recommended.
+pub(super) struct Plan {
+    /// Name, dosage, duration, instructions.
+    pub(super) medications: &'static [[&'static str; 4]],
+    pub(super) notes: &'static str,
+    /// Lab tests and how to prepare.
+    pub(super) tests: &'static [[&'static str; 2]],
 }
 
 /// The oldest first, as each person's inbox has them.
@@ -33,6 +43,7 @@ pub(super) const CONSULTATIONS: [Consultation; 7] = [
             (Doctor, "Good. Less salt, a walk every day, and a control in ten days. Bring the list of readings."),
         ],
         review: Some((5.0, "Took the time to look at every reading")),
+        plan: None,
     },
     Consultation {
         patient: 0,
@@ -50,6 +61,22 @@ pub(super) const CONSULTATIONS: [Consultation; 7] = [
             (Client, "Thank you, I will."),
         ],
         review: Some((5.0, "Explained everything")),
+        plan: Some(Plan {
+            medications: &[
+                [
+                    "Nitrofurantoin 100 Capsule",
+                    "1-0-1",
+                    "5 days",
+                    "With food. Urine may turn brown, which is harmless.",
+                ],
+                ["Paracetamol 500 Tablet", "1 tablet, at most 3 a day", "3 days", "Only with pain"],
+            ],
+            notes: "Three litres of water a day. Write at once with fever or pain in the back.",
+            tests: &[
+                ["Urine Examination, Routine", "First urine of the morning"],
+                ["Urine Culture and Sensitivity", ""],
+            ],
+        }),
     },
     Consultation {
         patient: 1,
@@ -66,6 +93,7 @@ pub(super) const CONSULTATIONS: [Consultation; 7] = [
             (Doctor, "Looks like contact dermatitis. Cool compresses, and gloves next time."),
         ],
         review: Some((4.5, "Quick and friendly")),
+        plan: None,
     },
     Consultation {
         patient: 3,
@@ -80,6 +108,7 @@ pub(super) const CONSULTATIONS: [Consultation; 7] = [
             (Doctor, "No problem, get well."),
         ],
         review: None,
+        plan: None,
     },
     Consultation {
         patient: 1,
@@ -96,6 +125,7 @@ pub(super) const CONSULTATIONS: [Consultation; 7] = [
             (Doctor, "Mostly not. With fever or vomiting go to the emergency room at once."),
         ],
         review: Some((4.0, "Clear advice, I would have liked a little more time")),
+        plan: None,
     },
     Consultation {
         patient: 0,
@@ -112,6 +142,15 @@ pub(super) const CONSULTATIONS: [Consultation; 7] = [
             (Doctor, "Good. Rest, fluids, paracetamol. If it lasts beyond three days we test."),
         ],
         review: Some((5.0, "Calm and thorough")),
+        plan: Some(Plan {
+            medications: &[
+                ["Paracetamol 650 Tablet", "1-1-1", "3 days", "With fever above 38 °C / बुखार होने पर, खाने के बाद"],
+                ["Oral Rehydration Salts Powder", "1 sachet in 1 litre", "3 days", "Drink it over the day"],
+                ["Vitamin D3 60000IU Capsule", "1 capsule a week", "8 weeks", "With the largest meal"],
+            ],
+            notes: "Rest, and drink plenty. आराम करें और खूब पानी पिएँ।\nThe three together cost about ₹ 180.",
+            tests: &[["Complete Blood Count (CBC)", "If the fever lasts beyond three days"]],
+        }),
     },
     Consultation {
         patient: 3,
@@ -127,5 +166,6 @@ pub(super) const CONSULTATIONS: [Consultation; 7] = [
             (Client, "That is a relief."),
         ],
         review: None,
+        plan: None,
     },
 ];

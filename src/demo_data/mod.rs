@@ -7,9 +7,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use consilium_storage::accounts::patients::{self, Profile};
 use consilium_storage::accounts::{self, Role, admins};
 use consilium_storage::clock::Clock;
-use consilium_storage::connect::catalog::{lab_tests, medicines};
+use consilium_storage::connect::catalog;
 use consilium_storage::connect::categories::{self, Category};
 use consilium_storage::connect::doctors::{self, NewDoctor};
+use consilium_storage::connect::lab_tests::{Priority, Recommendation};
+use consilium_storage::connect::prescriptions::Medication;
 use consilium_storage::connect::sessions::{End, NewSession};
 use consilium_storage::connect::{Actor, Party};
 use consilium_storage::database::Pool;
@@ -17,7 +19,7 @@ use consilium_storage::demo::{self, Past};
 use consilium_storage::ids::{CategoryId, SessionId, UserId};
 use consilium_storage::tx::Tx;
 
-use self::consultations::{CONSULTATIONS, Consultation};
+use self::consultations::{CONSULTATIONS, Consultation, Plan};
 use self::people::{CATEGORIES, DOCTORS, PATIENTS};
 use crate::accounts::passwords;
 use crate::app::App;
@@ -153,10 +155,10 @@ async fn seed_categories(tx: &mut Tx) -> Result<()> {
 /// The shipped sample, where there is none of its kind at all.
 async fn seed_catalogues(tx: &mut Tx) -> Result<()> {
     let mut missing = Vec::new();
-    if !medicines::any(tx.conn()).await? {
+    if !catalog::medicines::any(tx.conn()).await? {
         missing.push(Catalogue::Medicines);
     }
-    if !lab_tests::any(tx.conn()).await? {
+    if !catalog::lab_tests::any(tx.conn()).await? {
         missing.push(Catalogue::LabTests);
     }
     for catalogue in missing {
@@ -202,6 +204,27 @@ fn past(told: &Consultation, patient: UserId, doctor: UserId, now: DateTime<Utc>
         },
         lines: lines.collect(),
         review: told.review.map(|(rating, comment)| (rating, comment.to_owned())),
+        plan: told.plan.as_ref().map(plan),
+    }
+}
+
+fn plan(told: &Plan) -> demo::Plan {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let medication = |[name, dosage, duration, instructions]: &[&str; 4]| Medication {
+        name: (*name).to_owned(),
+        dosage: (*dosage).to_owned(),
+        duration: some(duration),
+        instructions: some(instructions),
+    };
+    let test = |[name, instructions]: &[&str; 2]| Recommendation {
+        test_name: (*name).to_owned(),
+        priority: Priority::Routine,
+        instructions: some(instructions),
+    };
+    demo::Plan {
+        medications: told.medications.iter().map(medication).collect(),
+        notes: some(told.notes),
+        recommendations: told.tests.iter().map(test).collect(),
     }
 }
 

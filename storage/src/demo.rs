@@ -1,14 +1,18 @@
 //! Writing what demo data needs and nothing else does: consultations that are over when they are written.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::connect::Party;
+use crate::connect::lab_tests::{self, LabOrder, Recommendation};
 use crate::connect::messages::{self, ContentType, NewMessage};
+use crate::connect::prescriptions::{self, Medication, Prescription};
 use crate::connect::sessions::{self, End, NewSession};
 use crate::error::Result;
 use crate::heads::Heads;
+use crate::ids::{LabOrderId, PrescriptionId};
 
 /// A consultation of the past.
 #[derive(Debug, Clone)]
@@ -23,6 +27,19 @@ pub struct Past {
     pub lines: Vec<(Party, DateTime<Utc>, String)>,
     /// The patient's stars and words.
     pub review: Option<(f64, String)>,
+    /// What the doctor decided.
+    pub plan: Option<Plan>,
+}
+
+/// What the doctor prescribed and recommended.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// At least one.
+    pub medications: Vec<Medication>,
+    /// Of the prescription.
+    pub notes: Option<String>,
+    /// At least one.
+    pub recommendations: Vec<Recommendation>,
 }
 
 /// Seeds of several nodes follow one another; the lock goes with the transaction.
@@ -87,7 +104,38 @@ pub async fn insert_past(conn: &mut PgConnection, past: &Past) -> Result<()> {
     .execute(&mut *conn)
     .await?;
     sessions::set_ended(conn, session.id, &past.end).await?;
+    insert_plan(conn, past).await?;
     insert_review(conn, past).await
+}
+
+/// Both lists are written in the last minute, as doctors do.
+async fn insert_plan(conn: &mut PgConnection, past: &Past) -> Result<()> {
+    let Some(plan) = &past.plan else { return Ok(()) };
+    let NewSession { id: session_id, doctor_id, patient_id, .. } = past.session;
+    let at = past.end.at - TimeDelta::seconds(30);
+    let prescription = Prescription {
+        id: PrescriptionId::new(),
+        session_id,
+        doctor_id,
+        patient_id,
+        medications: Json(plan.medications.clone()),
+        notes: plan.notes.clone(),
+        version: 1,
+        created_at: at,
+        updated_at: at,
+    };
+    prescriptions::insert(conn, &prescription).await?;
+    let order = LabOrder {
+        id: LabOrderId::new(),
+        session_id,
+        doctor_id,
+        patient_id,
+        recommendations: Json(plan.recommendations.clone()),
+        notes: None,
+        created_at: at,
+        updated_at: at,
+    };
+    lab_tests::insert(conn, &order).await
 }
 
 async fn insert_review(conn: &mut PgConnection, past: &Past) -> Result<()> {
@@ -104,7 +152,7 @@ async fn insert_review(conn: &mut PgConnection, past: &Past) -> Result<()> {
         past.session.patient_id as _,
         rating,
         comment,
-        past.end.at + chrono::TimeDelta::minutes(3)
+        past.end.at + TimeDelta::minutes(3)
     )
     .execute(conn)
     .await?;

@@ -13,6 +13,7 @@ mod kit;
 mod lab_tests;
 mod media_webhook;
 mod messages;
+mod prescription_pdf;
 mod prescriptions;
 mod races;
 mod receipts;

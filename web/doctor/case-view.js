@@ -1,10 +1,11 @@
 // The open consultation: who it is, the call, video permission, the chat, and the end.
 
-import { h, icon, button, avatar, ask, busy, field } from '../shared/ui.js';
+import { h, icon, button, avatar, ask, busy, field, notice } from '../shared/ui.js';
 import { ageAndSex, initials, money, rate, stopwatch } from '../shared/format.js';
 import { chatView } from '../shared/chat-view.js';
 import { callView } from '../shared/call-view.js';
 import { videoView } from '../shared/video.js';
+import { prescribeView } from './prescribe.js';
 
 const REASONS = [
   ['completed', 'Completed'],
@@ -20,6 +21,7 @@ export function caseView({ api, item, onClose, onDismiss }) {
     chat: chatView(item.chat, { peer }),
     call: callView(item.call, { peer, ownCamera: true }),
     video: videoView(item.video, { role: 'doctor' }),
+    plan: prescribeView({ api, sessionId: item.session.id }),
   };
   const clock = h('span', { test: 'elapsed' });
   const end = button('End', { kind: 'danger small', test: 'end-session', on: askToEnd });
@@ -28,7 +30,7 @@ export function caseView({ api, item, onClose, onDismiss }) {
     { type: 'button', class: 'button quiet round back', 'aria-label': 'Back to the desk', test: 'back', on: { click: onClose } },
     icon('back'),
   );
-  const strip = h('div', { class: 'panel-strip' }, parts.call.root, parts.video.root, about(item.session));
+  const strip = h('div', { class: 'panel-strip' }, parts.call.root, parts.video.root, parts.plan.root, about(item.session));
   const root = h(
     'section',
     { class: 'consultation', 'aria-label': `Consultation with ${peer}`, test: 'consultation' },
@@ -73,7 +75,7 @@ export function caseView({ api, item, onClose, onDismiss }) {
     clearInterval(timer);
     tick();
     end.remove();
-    strip.replaceChildren(summary(item.session, onDismiss));
+    strip.replaceChildren(summary(item.session, onDismiss), parts.plan.root);
     parts.chat.composer.remove();
   }
 
@@ -81,6 +83,7 @@ export function caseView({ api, item, onClose, onDismiss }) {
   const timer = setInterval(tick, 1_000);
   item.addEventListener('record', showRecord);
   showRecord();
+  parts.plan.load().catch((error) => notice(error.message, 'bad'));
   return {
     root,
     shown: () => (item.ended ? null : parts.chat.focus()),

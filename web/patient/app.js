@@ -10,6 +10,7 @@ import { doctorsView } from './doctors.js';
 import { waitingView } from './waiting.js';
 import { consultationView } from './consultation.js';
 import { summaryView } from './summary.js';
+import { isPlanEvent } from '../shared/plan.js';
 
 const api = new Api('consilium.patient');
 const inbox = new Inbox(api);
@@ -102,7 +103,16 @@ async function onEvent({ detail: event }) {
     // Done on another device of this patient.
     return refresh();
   }
+  if (isPlanEvent(event) && view.dataset.view === 'doctors') tellOfPlan(event, id);
   current?.onEvent?.(event);
+}
+
+/** What a doctor writes after the consultation is one click away. */
+function tellOfPlan(event, id) {
+  const what = event.type.startsWith('prescription') ? 'Your prescription' : 'Your lab tests';
+  const state = event.type.endsWith('.updated') ? 'changed' : 'ready';
+  const open = () => api.get(`/connect/sessions/${id}`).then((session) => go('summary', session), (error) => notice(error.message, 'bad'));
+  notice(`${what}: ${state}.`, 'plain', { label: 'Open', test: 'open-plan', on: open });
 }
 
 inbox.addEventListener('event', (event) => {

@@ -7,6 +7,7 @@ import { chatView } from '../shared/chat-view.js';
 import { Call } from '../shared/call.js';
 import { callView } from '../shared/call-view.js';
 import { VideoPermission, videoView } from '../shared/video.js';
+import { planView } from '../shared/plan.js';
 
 export function consultationView(app) {
   const { api, inbox, session } = app;
@@ -15,7 +16,12 @@ export function consultationView(app) {
   const chat = new Chat({ api, inbox, role: 'client', sessionId });
   const call = new Call({ api, sessionId, camera: false });
   const video = new VideoPermission({ api, inbox, sessionId });
-  const parts = { chat: chatView(chat, { peer }), call: callView(call, { peer }), video: videoView(video, { role: 'client' }) };
+  const parts = {
+    chat: chatView(chat, { peer }),
+    call: callView(call, { peer }),
+    video: videoView(video, { role: 'client' }),
+    plan: planView({ api, sessionId }),
+  };
 
   // The camera runs in VIDEO_ON alone. Saying yes to video joins the room, if it was not joined yet.
   video.addEventListener('change', () => {
@@ -52,7 +58,7 @@ export function consultationView(app) {
   }
 
   async function load() {
-    await Promise.all([chat.load(), video.load()]).catch(() => {});
+    await Promise.all([chat.load(), video.load(), parts.plan.load()]).catch(() => {});
   }
 
   const root = h(
@@ -65,7 +71,7 @@ export function consultationView(app) {
       h('div', { class: 'grow' }, h('h1', {}, peer), h('p', { class: 'muted' }, session.doctor.speciality_category, ' · ', clock)),
       end,
     ),
-    h('div', { class: 'panel-strip' }, parts.call.root, parts.video.root),
+    h('div', { class: 'panel-strip' }, parts.call.root, parts.video.root, parts.plan.root),
     parts.chat.root,
   );
   load();
@@ -78,6 +84,7 @@ export function consultationView(app) {
       if (event.type === 'video.permission') video.set(event.data);
       call.apply(event);
       chat.apply(event);
+      parts.plan.apply(event);
     },
     dispose() {
       clearInterval(timer);

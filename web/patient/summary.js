@@ -4,11 +4,14 @@ import { h, button } from '../shared/ui.js';
 import { money } from '../shared/format.js';
 import { Chat } from '../shared/chat.js';
 import { chatView } from '../shared/chat-view.js';
+import { planView } from '../shared/plan.js';
 
 export function summaryView(app, session) {
   const { api, inbox } = app;
   const chat = new Chat({ api, inbox, role: 'client', sessionId: session.id });
   chat.open = false;
+  const plan = planView({ api, sessionId: session.id });
+  plan.root.classList.add('card');
   let transcript = null;
   const read = button('Read the conversation', { kind: 'soft', icon: 'chat', on: showTranscript });
   const row = (term, value, test) => h('div', {}, h('dt', {}, term), h('dd', { test }, value));
@@ -35,11 +38,17 @@ export function summaryView(app, session) {
       row('Amount', money(session.amount), 'amount'),
       row('Ended by', { patient: 'You', doctor: 'The doctor' }[session.ended_by] ?? 'The system'),
     ),
+    plan.root,
     h('div', { class: 'row' }, read, button('Back to the doctors', { kind: 'primary', test: 'back-to-doctors', on: () => app.go('doctors') })),
   );
+  plan.load().catch(() => {});
   return {
     root,
-    onEvent: (event) => event.session_id === session.id && chat.apply(event),
+    onEvent(event) {
+      if (event.session_id !== session.id) return;
+      chat.apply(event);
+      plan.apply(event);
+    },
     dispose() {
       transcript?.dispose();
       chat.dispose();

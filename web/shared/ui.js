@@ -78,18 +78,23 @@ export async function busy(element, work) {
   }
 }
 
-/** A short message at the foot of the page, read out by screen readers. */
-export function notice(text, kind = 'plain') {
+/** A short message at the foot of the page, read out by screen readers; `action` is a button in it, and time to reach it. */
+export function notice(text, kind = 'plain', action = null) {
   let tray = document.querySelector('.notices');
   if (!tray) {
     tray = h('div', { class: 'notices', role: 'status', 'aria-live': 'polite' });
     document.body.append(tray);
   }
-  const item = h('div', { class: `notice ${kind}`, test: 'notice' }, text);
+  const act = () => {
+    item.remove();
+    action.on();
+  };
+  const item = h('div', { class: `notice ${kind}`, test: 'notice' }, text, action ? button(action.label, { kind: 'link', test: action.test, on: act }) : null);
+  const life = action ? 20_000 : 5_000;
   tray.append(item);
   while (tray.children.length > 3) tray.firstElementChild.remove();
-  setTimeout(() => item.classList.add('leaving'), 5_000);
-  setTimeout(() => item.remove(), 5_400);
+  setTimeout(() => item.classList.add('leaving'), life);
+  setTimeout(() => item.remove(), life + 400);
 }
 
 /** A modal form. Resolves with its FormData entries, or null when it was dismissed. */

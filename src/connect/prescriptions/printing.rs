@@ -1,7 +1,7 @@
 //! The PDF of a prescription (68): made at the first call, kept until the prescription is changed, fetched by an address that
 //! ends.
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::SubsecRound;
 use consilium_storage::accounts::patients;
 use consilium_storage::connect::doctors::profile;
 use consilium_storage::connect::prescriptions::{self, Pdf, Prescription};

@@ -142,6 +142,9 @@ async fn post_session(patient: &Client, doctor: &Client, session: &str) {
     assert_eq!((&written["medications"], &written["notes"]), (&body["medications"], &body["notes"]));
     assert_eq!(doctor.put(&prescription, body).await.expect(200), written);
     assert_eq!(patient.get(&prescription).await.expect(200), written);
+    let pdf = patient.get(&format!("{prescription}/pdf")).await.expect(200);
+    samples.fits("prescription_pdf", &pdf, &[]);
+    assert_eq!(pdf["expires_in"], samples.response("prescription_pdf")["expires_in"]);
 
     let tests = format!("connect/sessions/{session}/lab-tests");
     let mut body = samples.request("lab_tests");

@@ -106,9 +106,10 @@ fn about_the_patient(sheet: &mut Sheet, printed: &Printed, name: &str) {
     let age = patient.age.map(|age| format!("{age} years")).unwrap_or_default();
     let sex = patient.sex.map(sex).unwrap_or_default();
     let about = [age.as_str(), sex].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
-    let session = format!("Online consultation {}", printed.prescription.session_id);
+    let session = printed.prescription.session_id.to_string();
     let left = [("Patient", Style::of(9.0).grey()), (name, Style::of(12.0).bold()), (about.as_str(), Style::of(10.5))];
-    let right = [(session.as_str(), Style::of(8.5).grey().right())];
+    let grey = Style::of(8.5).grey().right();
+    let right = [("Online consultation", grey), (session.as_str(), grey)];
     sheet.beside(&left, &right, BODY * 0.55);
     sheet.skip(14.0);
 }

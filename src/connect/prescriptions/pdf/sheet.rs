@@ -172,6 +172,10 @@ impl Sheet {
             }
             self.new_page();
             self.head(columns);
+            // Where it goes on, its number stands again.
+            if let Some((_, number)) = left.first_mut() {
+                number.start = 0;
+            }
         }
     }
 
