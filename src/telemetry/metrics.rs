@@ -128,7 +128,6 @@ pub static METRICS: &[Metric] = &[
     counter("consilium_bus_holes_total", &[], Unit::Count, "Holes found in another node's numbering; the inbox repairs them"),
     counter("consilium_bus_reconnects_total", &[], Unit::Count, "New connections to Redis after one was lost"),
     histogram("consilium_bus_probe_seconds", &[], (Unit::Seconds, SECONDS), "This node's own heartbeat's way through Redis and back"),
-    gauge("consilium_bus_suspect_slots", &[], Unit::Count, "Slots in which something may have been missed and whose users are being checked"),
     counter("consilium_shared_fallbacks_total", &[one_of("what", &["limits", "tickets", "connections"])], Unit::Count, "Answers from this node's memory because Redis could not be asked"),
 
     // Postgres and jobs

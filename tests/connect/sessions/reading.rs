@@ -8,9 +8,10 @@ use crate::support::client::keys;
 use crate::support::meeting::{Meeting, accept, of, request, text, time};
 use crate::support::twirp::verify_signature;
 
-const DETAIL: [&str; 23] = [
+const DETAIL: [&str; 24] = [
     "active_treatment",
     "amount",
+    "amount_due",
     "billed_minutes",
     "category",
     "created_at",
@@ -60,7 +61,7 @@ async fn a_request_in_full() {
                        "avatar_url": null},
             "symptoms": ["back pain"], "active_treatment": null, "medical_history": null,
             "created_at": detail["created_at"], "expires_at": detail["expires_at"], "rate_per_minute": 500,
-            "duration_seconds": null, "duration_display": null, "billed_minutes": null, "amount": null,
+            "duration_seconds": null, "duration_display": null, "billed_minutes": null, "amount": null, "amount_due": null,
             "end_reason": null, "end_note": null, "ended_by": null,
         })
     );

@@ -70,7 +70,7 @@ const SHORTEST_SALT: usize = 3;
 /// Of what was typed, so many words count.
 const MOST_WORDS: usize = 6;
 /// Words less alike than this are others.
-const LEAST_LIKENESS: f32 = 0.4;
+const LEAST_LIKENESS: f32 = 0.5;
 /// Of the words that are alike, those that nearly are as much as the best.
 const NEAR_BEST: f32 = 0.9;
 
