@@ -116,10 +116,10 @@ async fn fetch(
     let Purpose::Download(shown) = purpose else { return Err(Error::NotFound("File")) };
     let (file, size) = local.open(&object).await?.ok_or(Error::NotFound("File"))?;
     let tag = tag_of(&object, size);
-    let mut response = if headers.get(IF_NONE_MATCH).is_some_and(|known| known == &tag) {
+    let mut response = if headers.get(IF_NONE_MATCH).is_some_and(|known| *known == tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let wanted = headers.get(RANGE).filter(|_| headers.get(IF_RANGE).is_none_or(|known| known == &tag));
+        let wanted = headers.get(RANGE).filter(|_| headers.get(IF_RANGE).is_none_or(|known| *known == tag));
         part_of(file, size, range_of(wanted, size)).await?
     };
     describe(response.headers_mut(), &shown, tag);

@@ -138,8 +138,7 @@ impl<'a, T: Hit> Search<'a, T> {
         sql.push(" w where not t.known and w.word %> t.word order by likeness desc, w.word limit 8) n on true");
         sql.push(" order by t.place, n.likeness desc, n.word");
         let rows = sql.build().persistent(false).fetch_all(conn).await?;
-        let mut meanings: Vec<(Option<String>, bool, Vec<(String, f32)>)> =
-            typed.into_iter().map(|word| (Some(word), false, Vec::new())).collect();
+        let mut meanings: Vec<Meaning> = typed.into_iter().map(|word| (Some(word), false, Vec::new())).collect();
         for row in rows {
             let place = usize::try_from(row.try_get::<i64, _>(0)? - 1).unwrap_or(usize::MAX);
             let Some(meaning) = meanings.get_mut(place) else { continue };
@@ -250,3 +249,6 @@ fn part(text: &str) -> String {
     pattern.push('%');
     pattern
 }
+
+/// A spelling that was understood otherwise: what for, whether exactly, and what is like it.
+type Meaning = (Option<String>, bool, Vec<(String, f32)>);

@@ -21,7 +21,7 @@ impl Shop {
     async fn of(names: &[(&str, &str)]) -> Self {
         let shop = Self::open().await;
         let batch: Vec<_> = names.iter().map(|(name, salts)| medicine(name, salts)).collect();
-        medicines::write(&mut *shop.pool.acquire().await.unwrap(), &batch, DateTime::UNIX_EPOCH).await.unwrap();
+        medicines::write(&mut shop.pool.acquire().await.unwrap(), &batch, DateTime::UNIX_EPOCH).await.unwrap();
         shop
     }
 
