@@ -228,7 +228,7 @@ async fn a_node_cut_off_from_redis_hears_and_is_heard_through_the_inbox() {
     let doctor = pair.two.nobody();
     let mut phone = line.patient.socket(None).await;
     phone.next_of("connected").await;
-    let there = line.patient.at(&doctor.url("/").trim_end_matches('/').to_owned());
+    let there = line.patient.at(doctor.url("/").trim_end_matches('/'));
     let sent = there.post(&line.path, text("from the one that is cut off")).await.expect(201);
     assert_eq!(phone.next_of("message.new").await["data"]["id"], sent["id"]);
 }
