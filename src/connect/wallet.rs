@@ -1,4 +1,4 @@
-//! A patient's wallet (connect-v2 117, 118): what is in it, and what moved it. Money comes in by [`super::payments`]
+//! A patient's wallet (connect-v2 117, 118): what is in it, and what moved it. Money comes in by payments
 //! and goes out at the end of a consultation.
 
 use aide::axum::ApiRouter;

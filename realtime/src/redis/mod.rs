@@ -1,4 +1,4 @@
-//! Redis as this crate uses it: where it is ([`address`]), one connection ([`link`]), and the door that everything but
+//! Redis as this crate uses it: where it is ([`address`]), one connection (`link`), and the door that everything but
 //! the subscriptions goes through ([`Redis`]). Redis is a messenger (DESIGN §1): whoever calls here must be able to go on
 //! without an answer.
 

@@ -83,7 +83,7 @@ pub async fn file(
     import(pool, clock, BufReader::new(file), progress).await
 }
 
-/// Imports what is read; see [`file`].
+/// Imports what is read; see [`file()`].
 ///
 /// # Errors
 /// Why nothing was imported.

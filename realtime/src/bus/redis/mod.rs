@@ -1,7 +1,7 @@
 //! The bus over Redis (DESIGN §2, §10): a channel for each slot of users, one that every node hears, and one of
-//! heartbeats. Two connections a node: the [`publisher`] sends pipelines over the one that everything shares, the
-//! [`subscriber`] only listens. What arrives goes through a few [`lanes`], which compare running numbers
-//! ([`numbers`]) and point the engine at the inboxes whenever something may be missing.
+//! heartbeats. Two connections a node: the `publisher` sends pipelines over the one that everything shares, the
+//! `subscriber` only listens. What arrives goes through a few `lanes`, which compare running numbers
+//! (`numbers`) and point the engine at the inboxes whenever something may be missing.
 
 mod channels;
 mod lanes;
