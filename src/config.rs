@@ -1,12 +1,15 @@
 //! Settings: flags, then `CONSILIUM_*` variables, then a TOML file, into one checked struct (running.md, settled 29, 31).
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
 use consilium_realtime::redis::Address;
 use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::error::Kind;
+use figment::providers::{Format, Serialized, Toml};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +36,6 @@ struct Raw {
     cors_origins: String,
     log: String,
     log_format: String,
-    environment: String,
     charging: String,
     access_token_ttl: u32,
     refresh_token_ttl: u32,
@@ -61,11 +63,16 @@ enum Flag {
 }
 
 impl Flag {
-    fn is_on(&self) -> bool {
+    /// Nothing for what is no word for on or off: a slip of the pen must not leave production mode.
+    fn read(&self) -> Option<bool> {
         match self {
-            Self::Bool(on) => *on,
-            Self::Number(number) => *number != 0,
-            Self::Word(word) => matches!(word.as_str(), "1" | "true" | "on" | "yes"),
+            Self::Bool(on) => Some(*on),
+            Self::Number(number) => (*number < 2).then_some(*number == 1),
+            Self::Word(word) => match word.as_str() {
+                "1" | "true" | "on" | "yes" => Some(true),
+                "0" | "false" | "off" | "no" | "" => Some(false),
+                _ => None,
+            },
         }
     }
 }
@@ -92,7 +99,6 @@ impl Default for Raw {
             cors_origins: String::new(),
             log: "info".to_owned(),
             log_format: String::new(),
-            environment: "development".to_owned(),
             charging: "on".to_owned(),
             access_token_ttl: 900,
             refresh_token_ttl: 2_592_000,
@@ -243,9 +249,7 @@ impl Config {
             }
             figment = figment.merge(Toml::file(file));
         }
-        let ignored = ["query_database_url", "dev_db", "config"];
-        let known = Env::prefixed("CONSILIUM_").filter(move |key| !ignored.iter().any(|name| key == *name));
-        figment = figment.merge(Env::raw().only(&["DATABASE_URL"])).merge(known).merge(Serialized::defaults(flags));
+        figment = figment.merge(variables(std::env::vars_os())).merge(Serialized::defaults(flags));
         let mut raw: Raw = figment.extract().map_err(|error| ConfigError(one_line(&error)))?;
         raw.demo |= demo;
         Self::check(raw)
@@ -267,7 +271,7 @@ impl Config {
 
     fn check(raw: Raw) -> Result<Self, ConfigError> {
         let listen = raw.listen.parse().map_err(|_| bad("listen", "is not an address like 127.0.0.1:8080"))?;
-        let production = raw.production.is_on();
+        let production = raw.production.read().ok_or_else(|| bad("production", "is on or off (1 or 0)"))?;
         let charging = match raw.charging.as_str() {
             "on" => true,
             "off" => false,
@@ -370,13 +374,52 @@ impl Config {
     }
 }
 
+/// The variables that are settings: what the default is, a number or a switch or a text, that is what the value is read
+/// as. (The library's own reader takes a password of digits for a number, and repeats it in its complaint.)
+fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> Serialized<BTreeMap<String, serde_json::Value>> {
+    let defaults = serde_json::to_value(Raw::default()).unwrap_or_default();
+    let mut found = BTreeMap::new();
+    let mut plain = BTreeMap::new();
+    for (name, value) in all {
+        let (name, value) = (name.to_string_lossy(), value.to_string_lossy().into_owned());
+        let setting = name.strip_prefix("CONSILIUM_").map(str::to_lowercase);
+        match setting {
+            // These are for scripts.
+            Some(name) if ["query_database_url", "dev_db", "config"].contains(&name.as_str()) => {}
+            Some(name) => {
+                let value = typed(value, defaults.get(&name));
+                found.insert(name, value);
+            }
+            None if name == "DATABASE_URL" => {
+                plain.insert("database_url".to_owned(), value.into());
+            }
+            None => {}
+        }
+    }
+    plain.extend(found);
+    Serialized::defaults(plain)
+}
+
+fn typed(value: String, default: Option<&serde_json::Value>) -> serde_json::Value {
+    match default {
+        Some(serde_json::Value::Number(_)) => value.trim().parse::<u64>().map_or(value.into(), Into::into),
+        Some(serde_json::Value::Bool(_)) => Flag::Word(value.clone()).read().map_or(value.into(), Into::into),
+        _ => value.into(),
+    }
+}
+
 fn bad(setting: &str, what: &str) -> ConfigError {
     ConfigError(format!("CONSILIUM_{}: {what}", setting.to_uppercase()))
 }
 
 fn one_line(error: &figment::Error) -> String {
     let setting = error.path.join(".");
-    format!("CONSILIUM_{}: {}", setting.to_uppercase(), error.kind).replace('\n', " ")
+    let what = match &error.kind {
+        // The value may be a secret.
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => format!("should be {expected}"),
+        kind => kind.to_string(),
+    };
+    format!("CONSILIUM_{}: {what}", setting.to_uppercase()).replace('\n', " ")
 }
 
 /// The address of Redis, with the authority it is trusted by.
@@ -451,6 +494,49 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
+    fn read(pairs: &[(&str, &str)]) -> Result<Raw, String> {
+        let all = pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let figment = Figment::from(Serialized::defaults(Raw::default())).merge(variables(all));
+        figment.extract().map_err(|error| one_line(&error))
+    }
+
+    #[test]
+    fn variables_are_read_as_what_their_defaults_are() {
+        let raw = read(&[
+            ("CONSILIUM_LIVEKIT_API_SECRET", "01234567890123456789012345678901"),
+            ("CONSILIUM_LIVEKIT_API_KEY", "[1e9]"),
+            ("CONSILIUM_SMS_URL", "true"),
+            ("CONSILIUM_OTP_TTL", "60"),
+            ("CONSILIUM_PRODUCTION", "1"),
+            ("CONSILIUM_DEMO", "1"),
+            ("CONSILIUM_DEV_DB", "/elsewhere"),
+            ("CONSILIUM_DATABASE_URL", "postgres://ours"),
+            ("DATABASE_URL", "postgres://theirs"),
+            ("PATH", "/bin"),
+        ])
+        .unwrap();
+        assert_eq!(raw.livekit_api_secret, "01234567890123456789012345678901");
+        assert_eq!((raw.livekit_api_key.as_str(), raw.sms_url.as_str(), raw.otp_ttl), ("[1e9]", "true", 60));
+        assert_eq!((raw.production.read(), raw.demo), (Some(true), true));
+        assert_eq!(raw.database_url, "postgres://ours");
+        assert_eq!(read(&[("DATABASE_URL", "postgres://theirs")]).unwrap().database_url, "postgres://theirs");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_not_repeated() {
+        for (name, value) in [
+            ("OTP_TTL", "hunter2"),
+            ("OTP_TTL", "-1"),
+            ("OTP_TTL", "99999999999"),
+            ("DEMO", "maybe"),
+            ("HUNTER", "zz9"),
+        ] {
+            let line = read(&[(&format!("CONSILIUM_{name}"), value)]).unwrap_err();
+            assert!(line.contains(&format!("CONSILIUM_{name}")) || line.contains("hunter"), "{line}");
+            assert!(!line.contains(value), "{line}");
+        }
+    }
+
     #[test]
     fn production_names_the_setting_it_misses() {
         let raw = Raw { production: Flag::Number(1), ..Raw::default() };
@@ -472,6 +558,8 @@ mod tests {
             Raw { listen: "nowhere".to_owned(), ..Raw::default() },
             Raw { charging: "maybe".to_owned(), ..Raw::default() },
             Raw { access_token_ttl: 0, ..Raw::default() },
+            Raw { production: Flag::Word("ture".to_owned()), ..Raw::default() },
+            Raw { production: Flag::Number(2), ..Raw::default() },
             Raw { signing_keys: "short:x".to_owned(), ..Raw::default() },
             Raw { trusted_proxies: "a,b".to_owned(), ..Raw::default() },
             Raw { redis_url: "localhost:6379".to_owned(), ..Raw::default() },

@@ -66,6 +66,7 @@ async fn a_wrong_setting_is_named_in_one_line() {
         (&["serve"], &[("CONSILIUM_ACCESS_TOKEN_TTL", "0")], "CONSILIUM_ACCESS_TOKEN_TTL"),
         (&["serve"], &[("CONSILIUM_ACCESS_TOKEN_TTL", "soon")], "CONSILIUM_ACCESS_TOKEN_TTL"),
         (&["serve"], &[("CONSILIUM_CHARGING", "maybe")], "CONSILIUM_CHARGING"),
+        (&["serve"], &[("CONSILIUM_PRODUCTION", "ture")], "CONSILIUM_PRODUCTION"),
         (&["serve"], &[("CONSILIUM_LOG_FORMAT", "xml")], "CONSILIUM_LOG_FORMAT"),
         (&["serve"], &[("CONSILIUM_TRUSTED_PROXIES", "proxy")], "CONSILIUM_TRUSTED_PROXIES"),
         (&["serve"], &[("CONSILIUM_DATABASE_URL", "mysql://here")], "CONSILIUM_DATABASE_URL"),
