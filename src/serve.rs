@@ -6,6 +6,7 @@ mod lean;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use consilium_realtime::bus::redis::RedisBus;
@@ -25,7 +26,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use accept::accept;
+use accept::Door;
 pub use accept::{Peer, Socket};
 
 use crate::accounts::standings::Standings;
@@ -40,6 +41,15 @@ use crate::http::{layers, openapi, schemas::Schemas};
 
 /// How many connections may wait to be taken, as far as the system allows.
 const BACKLOG: u32 = 16_384;
+
+/// How long connections that a proxy keeps for later may still bring a request, once nobody can connect any more. A request
+/// that meets the close of its connection is lost to whoever may not repeat it. Answers have said `connection: close` since
+/// the drain began, so that whatever is left after this time is not in use.
+const LAST_USE: Duration = Duration::from_secs(2);
+
+/// How much the system keeps for a client that does not read, in bytes; it takes twice as much for its own needs. Left to
+/// itself it grows to megabytes for each, and a slow client is noticed that much later.
+const SEND_BUFFER: u32 = 128 * 1024;
 
 /// Why the server does not start: one line, for a person.
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +163,8 @@ pub async fn start(
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
+    // Whatever is accepted has it too.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -268,19 +280,21 @@ impl Server {
         let Self { app, listener, router, background, address: _ } = self;
         let connections = TaskTracker::new();
         let stop = CancellationToken::new();
-        let accepting = accept(&app, &listener, &router, &connections, &stop);
+        let door = Door { app: &app, router: &router, connections: &connections, stop: &stop };
         let draining = async {
             app.shutdown.cancelled().await;
             let window = app.engine.drain(app.config.ttl.drain / 2).await;
             tracing::info!(seconds = window.as_secs_f64(), "connections were told to come back");
         };
         tokio::select! {
-            () = accepting => {}
+            () = door.accept(&listener) => {}
             () = draining => {}
         }
-        drop(listener);
-        stop.cancel();
+        door.close(listener);
         let limit = tokio::time::Instant::now() + app.config.ttl.drain / 2;
+        connections.close();
+        tokio::time::timeout(LAST_USE.min(app.config.ttl.drain / 4), connections.wait()).await.ok();
+        stop.cancel();
         for tracker in [&connections, &app.sockets, &app.tracker] {
             tracker.close();
             if tokio::time::timeout_at(limit, tracker.wait()).await.is_err() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RANGE, RETRY_AFTER,
+    CONNECTION, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RANGE, RETRY_AFTER,
 };
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -84,6 +84,10 @@ async fn observe(State(app): State<App>, request: Request, next: Next) -> Respon
         .record(started.elapsed().as_secs_f64());
     tracing::debug!(parent: &span, http.status = response.status().as_u16(), "answered");
     finish_headers(&mut response, &id, app.config.production);
+    if app.shutdown.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // Whoever keeps the connection for another request must not meet its end with it (serve.rs).
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

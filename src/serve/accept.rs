@@ -23,34 +23,53 @@ use crate::app::App;
 /// The read buffer of a connection; it also bounds a request's head.
 const BUFFER: usize = 8 * 1024;
 
-/// Takes connections until it is dropped.
-pub(super) async fn accept(
-    app: &App,
-    listener: &TcpListener,
-    router: &Router,
-    connections: &TaskTracker,
-    stop: &CancellationToken,
-) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                if connections.len() + app.sockets.len() >= app.config.max_connections {
-                    metrics::counter!("consilium_connections_refused_total").increment(1);
-                    continue;
+/// Where connections come in.
+pub(super) struct Door<'a> {
+    pub(super) app: &'a App,
+    pub(super) router: &'a Router,
+    pub(super) connections: &'a TaskTracker,
+    pub(super) stop: &'a CancellationToken,
+}
+
+impl Door<'_> {
+    /// Takes connections until it is dropped.
+    pub(super) async fn accept(&self, listener: &TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.take(stream, peer),
+                Err(error) => {
+                    // Out of file descriptors, mostly: waiting is all that helps.
+                    metrics::counter!("consilium_accept_failures_total").increment(1);
+                    tracing::warn!(%error, "cannot take a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
-                let socket = Socket::default();
-                let peer = Peer(peer);
-                let served = serve_connection(stream, peer, socket.clone(), router.clone(), stop.clone());
-                let task = connections.spawn(served);
-                drop(socket.0.set(task.abort_handle()));
-            }
-            Err(error) => {
-                // Out of file descriptors, mostly: waiting is all that helps.
-                metrics::counter!("consilium_accept_failures_total").increment(1);
-                tracing::warn!(%error, "cannot take a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
+    }
+
+    /// Closes the listener. Whoever waits in its queue believes to be connected and may have sent a request: he is taken
+    /// first, as the end of the listener would be his too.
+    pub(super) fn close(&self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
+        while let Ok((stream, peer)) = listener.accept() {
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                self.take(stream, peer);
+            }
+        }
+    }
+
+    fn take(&self, stream: TcpStream, peer: SocketAddr) {
+        let Self { app, router, connections, stop } = *self;
+        if connections.len() + app.sockets.len() >= app.config.max_connections {
+            metrics::counter!("consilium_connections_refused_total").increment(1);
+            return;
+        }
+        let socket = Socket::default();
+        let served = serve_connection(stream, Peer(peer), socket.clone(), router.clone(), stop.clone());
+        let task = connections.spawn(served);
+        drop(socket.0.set(task.abort_handle()));
     }
 }
 
