@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sees to what is missing on this machine:  scripts/ensure.sh postgres redis chromium poppler
+# Sees to what is missing on this machine:  scripts/ensure.sh postgres redis chromium poppler nginx
 # Installs it with apt-get or brew where that is allowed, else prints the one line to run. What is there
 # is left alone; nothing is asked of the network then.
 set -euo pipefail
@@ -26,8 +26,10 @@ present() {
         [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ] ||
         [ -x /Applications/Chromium.app/Contents/MacOS/Chromium ]
       ;;
+    # Its test makes a certificate too. Debian keeps it where not every user looks.
+    nginx) { have nginx || [ -x /usr/sbin/nginx ]; } && have openssl ;;
     *)
-      echo "scripts/ensure.sh knows postgres, redis, chromium and poppler, not $1" >&2
+      echo "scripts/ensure.sh knows postgres, redis, chromium, poppler and nginx, not $1" >&2
       exit 2
       ;;
   esac
@@ -39,10 +41,12 @@ packages() {
     apt:redis) echo redis-server ;;
     apt:poppler) echo poppler-utils ;;
     apt:chromium) echo chromium chromium-driver ;;
+    apt:nginx) echo nginx openssl ;;
     brew:postgres) echo postgresql@17 ;;
     brew:redis) echo redis ;;
     brew:poppler) echo poppler ;;
     brew:chromium) echo chromium chromedriver ;;
+    brew:nginx) echo nginx openssl ;;
   esac
 }
 
@@ -51,7 +55,7 @@ for thing in "$@"; do present "$thing" || missing+=("$thing"); done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if have apt-get; then manager=apt; elif have brew; then manager=brew; else
-  echo "missing: ${missing[*]}. Install PostgreSQL 14 or later, redis-server, chromium, chromedriver and poppler's tools with this system's package manager, as needed." >&2
+  echo "missing: ${missing[*]}. Install PostgreSQL 14 or later, redis-server, chromium, chromedriver, nginx, openssl and poppler's tools with this system's package manager, as needed." >&2
   exit 1
 fi
 wanted=()
@@ -87,6 +91,10 @@ if [[ " ${missing[*]} " == *" postgres "* ]] && [ ! -e /etc/postgresql-common/cr
     /etc/postgresql-common/createcluster.conf
 fi
 apt install "${wanted[@]}"
+# Nor does anybody want the page that Debian's nginx serves on port 80 from now on.
+if [[ " ${missing[*]} " == *" nginx "* ]] && have systemctl; then
+  ${as_root[@]+"${as_root[@]}"} systemctl disable --quiet --now nginx 2>/dev/null || true
+fi
 for thing in "${missing[@]}"; do
   present "$thing" || {
     echo "$thing is still missing after the installation of $(packages apt "$thing")" >&2

@@ -115,7 +115,7 @@ pub static METRICS: &[Metric] = &[
     histogram("consilium_writer_batch_commands", &[], (Unit::Count, COUNTS), "Commands in a commit; a rising average is load"),
     counter("consilium_inbox_reads_total", &[], Unit::Count, "Reads of an inbox: resumes, and gaps that were filled"),
     counter("consilium_inbox_queries_total", &[], Unit::Count, "Queries those reads shared"),
-    counter("consilium_inbox_head_checks_total", &[one_of("cause", &["suspect", "outage", "routine"])], Unit::Count, "Users whose inbox was compared with Postgres, and why: a hole in the bus, no bus, or routine"),
+    counter("consilium_inbox_head_checks_total", &[one_of("cause", &["suspect", "outage", "routine"])], Unit::Count, "Comparisons of connected users' inboxes with Postgres, up to 5,000 at a time: after a hole in the bus, without a bus, or as a matter of routine"),
 
     // Bus between nodes
     gauge("consilium_bus_up", &[], Unit::Count, "1 while this node's own heartbeat comes back through Redis; 0 also where no Redis is set"),
@@ -124,7 +124,7 @@ pub static METRICS: &[Metric] = &[
     counter("consilium_bus_published_bytes_total", &[], Unit::Bytes, "Bytes of bus messages sent"),
     counter("consilium_bus_received_total", &[], Unit::Count, "Bus messages received"),
     counter("consilium_bus_received_bytes_total", &[], Unit::Bytes, "Bytes of bus messages received"),
-    counter("consilium_bus_lost_total", &[one_of("at", &["queue", "send", "reader", "seal"])], Unit::Count, "Bus messages this node could not send, hand on or believe; the inbox repairs them"),
+    counter("consilium_bus_lost_total", &[one_of("at", &["queue", "send", "reader", "seal"])], Unit::Count, "Bus messages this node could not send (queue, send) or hand on (reader), which the inbox repairs, and such as were not sealed by one of us (seal)"),
     counter("consilium_bus_holes_total", &[], Unit::Count, "Holes found in another node's numbering; the inbox repairs them"),
     counter("consilium_bus_reconnects_total", &[], Unit::Count, "New connections to Redis after one was lost"),
     histogram("consilium_bus_probe_seconds", &[], (Unit::Seconds, SECONDS), "This node's own heartbeat's way through Redis and back"),

@@ -33,3 +33,14 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         }
     }
 }
+
+/// The words of a text that begin like this: `consilium_`, `CONSILIUM_`. A word is letters, digits and underscores.
+pub(super) fn words<'a>(text: &'a str, beginning: &str) -> Vec<&'a str> {
+    let mut words: Vec<&str> = text
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with(beginning) && word.len() > beginning.len())
+        .collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}

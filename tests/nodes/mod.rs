@@ -2,7 +2,7 @@
 
 mod delivery;
 mod flavours;
-mod kit;
+pub(crate) mod kit;
 mod outage;
 mod presence;
 mod processes;
