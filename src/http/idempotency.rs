@@ -1,19 +1,23 @@
 //! The optional `Idempotency-Key` header (connect-v2 §1.4): same key and body, the same answer for 24 h.
 
+use std::marker::PhantomData;
+
+use aide::OperationOutput;
 use aide::generate::GenContext;
 use aide::openapi::{Operation, Parameter, ParameterData, ParameterSchemaOrContent, SchemaObject};
 use aide::operation::{OperationInput, add_parameters};
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use consilium_storage::idempotency::{self, Claim, Key};
 use consilium_storage::ids::UserId;
 use consilium_storage::tx::Tx;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::reply::json;
+use super::reply::{Created, json};
 use crate::app::App;
 use crate::error::{Code, Error, Issue, Result};
 
@@ -45,8 +49,43 @@ pub enum Start {
     Go(Option<Key>),
 }
 
+/// 201 with the new thing's view, or the stored answer of a repeat.
+pub struct CreatedOnce<T>(Response, PhantomData<fn() -> T>);
+
+impl<T: Serialize> CreatedOnce<T> {
+    /// The new thing.
+    #[must_use]
+    pub fn new(view: &T) -> Self {
+        Self(json(StatusCode::CREATED, view), PhantomData)
+    }
+
+    /// What was answered before.
+    #[must_use]
+    pub const fn again(stored: Response) -> Self {
+        Self(stored, PhantomData)
+    }
+}
+
+impl<T> IntoResponse for CreatedOnce<T> {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl<T: JsonSchema> OperationOutput for CreatedOnce<T> {
+    type Inner = T;
+
+    fn inferred_responses(
+        ctx: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<aide::openapi::StatusCode>, aide::openapi::Response)> {
+        Created::<T>::inferred_responses(ctx, operation)
+    }
+}
+
 impl IdempotencyKey {
-    /// Claims the key within the creation's own transaction.
+    /// Claims the key within the creation's own transaction. `body` is all that makes a request another one: where the
+    /// path names something, that too.
     ///
     /// # Errors
     /// 409 `IDEMPOTENCY_MISMATCH` when the key was used with another body.

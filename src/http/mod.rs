@@ -1,6 +1,7 @@
 //! The HTTP kit: no rules of care, no family but in [`dialect`]'s table.
 
 pub mod address;
+pub mod calendar;
 pub mod dialect;
 pub mod file_door;
 pub mod health;

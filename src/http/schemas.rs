@@ -12,6 +12,7 @@ use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::calendar;
 use crate::error::{Error, Issue, Result};
 
 /// Compiled schemas by type; compiled when first used, dropped with the app.
@@ -38,6 +39,9 @@ impl Schemas {
         let schema = settings.into_generator().into_root_schema_for::<T>().to_value();
         let validator = jsonschema::draft202012::options()
             .should_validate_formats(true)
+            .with_format(calendar::TIME_OF_DAY, |text: &str| calendar::time_of_day(text).is_some())
+            .with_format(calendar::ZONE, |text: &str| calendar::zone(text).is_some())
+            .with_format(calendar::MOMENT, |text: &str| calendar::Moment::parse(text).is_some())
             .build(&schema)
             .map_err(|error| Error::internal(error.to_string()))?;
         let checker = Arc::new(Checker { schema, validator });
@@ -226,8 +230,8 @@ fn describe_format(format: &str) -> (&'static str, String) {
     let code = match format {
         "uuid" => "uuid_parsing",
         "date" => "date_parsing",
-        "time" | "partial-time" => "time_parsing",
-        "date-time" => "datetime_parsing",
+        "time" | calendar::TIME_OF_DAY => "time_parsing",
+        "date-time" | calendar::MOMENT => "datetime_parsing",
         _ => "value_error",
     };
     (code, format!("Input should be a valid {format}"))

@@ -11,10 +11,10 @@ use super::wire::{
 use crate::accounts::caller::{Caller, Client, Doctor, Participant};
 use crate::app::App;
 use crate::error::Result;
-use crate::http::idempotency::{IdempotencyKey, Start, finish};
+use crate::http::idempotency::{CreatedOnce, IdempotencyKey, Start, finish};
 use crate::http::input::{BodyOnly, Input, PathBody, PathOnly};
 use crate::http::paging::Counted;
-use crate::http::reply::{Answer, CreatedOrAgain};
+use crate::http::reply::Answer;
 
 /// 37, which an `Idempotency-Key` may make repeatable.
 pub(super) async fn create(
@@ -22,16 +22,16 @@ pub(super) async fn create(
     caller: Caller<Client>,
     key: IdempotencyKey,
     Input { body, .. }: BodyOnly<RequestSession>,
-) -> Result<CreatedOrAgain<RequestedView>> {
+) -> Result<CreatedOnce<RequestedView>> {
     let mut tx = app.begin().await?;
     let key = match key.start(&mut tx, caller.id, "POST /api/v2/connect/sessions", &body).await? {
-        Start::Again(stored) => return Ok(CreatedOrAgain::again(stored)),
+        Start::Again(stored) => return Ok(CreatedOnce::again(stored)),
         Start::Go(key) => key,
     };
     let view = ops::request(&app, &mut tx, &caller, body).await?;
     finish(&mut tx, key.as_ref(), StatusCode::CREATED, &view).await?;
     app.commit(tx).await?;
-    Ok(CreatedOrAgain::created(&view))
+    Ok(CreatedOnce::new(&view))
 }
 
 /// 38.

@@ -1,0 +1,166 @@
+//! Calendar inputs: a time of day, a zone, a moment given as a day or as a time. Their formats are checked with the rest
+//! of a request, so that a wrong one stands in the same 422 as everything else.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
+use chrono_tz::Tz;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::{Error, Issue, Result};
+
+/// `HH:MM:SS`, as schemars calls a [`NaiveTime`].
+pub const TIME_OF_DAY: &str = "partial-time";
+/// A name of the IANA list.
+pub const ZONE: &str = "time-zone";
+/// ISO 8601, a day or a time.
+pub const MOMENT: &str = "date-or-date-time";
+
+/// A time of day: two digits each, and no leap second.
+#[must_use]
+pub fn time_of_day(text: &str) -> Option<NaiveTime> {
+    let time = NaiveTime::parse_from_str(text, "%H:%M:%S").ok()?;
+    (text.len() == 8 && time.nanosecond() == 0).then_some(time)
+}
+
+/// A zone by its name.
+#[must_use]
+pub fn zone(name: &str) -> Option<Tz> {
+    name.parse().ok()
+}
+
+/// A zone of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Zone(pub Tz);
+
+impl<'de> Deserialize<'de> for Zone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        zone(&name).map(Self).ok_or_else(|| serde::de::Error::custom("Input should be an IANA time zone"))
+    }
+}
+
+impl Serialize for Zone {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name())
+    }
+}
+
+impl JsonSchema for Zone {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "TimeZone".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": ZONE, "examples": ["Asia/Kolkata"]})
+    }
+}
+
+/// A border of a list: a whole day in UTC, or a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// `2026-02-07`.
+    Day(NaiveDate),
+    /// `2026-02-07T21:56:24Z`; without a zone it is UTC.
+    At(DateTime<Utc>),
+}
+
+impl Moment {
+    /// Reads one. Years have four digits: Postgres keeps what is between.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        // A `+` that was not escaped comes as a blank.
+        let text = text.replacen(' ', "+", 1);
+        let day = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().map(Self::Day);
+        let at = || DateTime::parse_from_rfc3339(&text).ok().map(|at| Self::At(at.to_utc()));
+        let bare = || text.parse::<NaiveDateTime>().ok().map(|at| Self::At(at.and_utc()));
+        let moment = day.or_else(at).or_else(bare)?;
+        let year = match moment {
+            Self::Day(day) => day.year(),
+            Self::At(at) => at.year(),
+        };
+        (1..=9999).contains(&year).then_some(moment)
+    }
+
+    fn start(self) -> DateTime<Utc> {
+        match self {
+            Self::Day(day) => day.and_time(NaiveTime::MIN).and_utc(),
+            Self::At(at) => at,
+        }
+    }
+
+    /// The first moment that is after it.
+    fn end(self) -> DateTime<Utc> {
+        match self {
+            Self::Day(day) => day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(NaiveTime::MIN).and_utc(),
+            Self::At(at) => at + TimeDelta::microseconds(1),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("Input should be an ISO 8601 date or datetime"))
+    }
+}
+
+impl JsonSchema for Moment {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": MOMENT, "examples": ["2026-02-07", "2026-02-07T21:56:24Z"]})
+    }
+}
+
+/// `date_from` and `date_to`, both inclusive, as a half-open range.
+///
+/// # Errors
+/// 422 when the first is after the last.
+pub fn range(from: Option<Moment>, to: Option<Moment>) -> Result<(Option<DateTime<Utc>>, Option<DateTime<Utc>>)> {
+    let (from, until) = (from.map(Moment::start), to.map(Moment::end));
+    if from.zip(until).is_some_and(|(from, until)| from >= until) {
+        return Err(Error::invalid(Issue::query("date_from", "value_error", "date_from should not be after date_to")));
+    }
+    Ok((from, until))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn times_of_day_are_whole_seconds() {
+        assert_eq!(time_of_day("10:30:00"), NaiveTime::from_hms_opt(10, 30, 0));
+        for wrong in ["10:30", "1:30:00", "24:00:00", "10:30:60", "23:59:60", "10:30:00.5", "10:30:00Z", "", "noon"] {
+            assert_eq!(time_of_day(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_range_includes_both_its_borders() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let moment = Moment::parse;
+        let days = range(moment("2026-01-01"), moment("2026-01-31")).unwrap();
+        assert_eq!(days, (Some(at("2026-01-01T00:00:00Z")), Some(at("2026-02-01T00:00:00Z"))));
+        let times = range(moment("2026-01-01T05:30:00 05:30"), moment("2026-01-01T00:00:00")).unwrap();
+        assert_eq!(times, (Some(at("2026-01-01T00:00:00Z")), Some(at("2026-01-01T00:00:00.000001Z"))));
+        assert!(range(moment("2026-02-01"), moment("2026-01-31")).is_err());
+        assert_eq!(range(None, None).unwrap(), (None, None));
+        for wrong in ["yesterday", "2026-13-01", "2026-1-1x", "+12026-01-01", "-0001-01-01", "2026-01-01T25:00:00Z"] {
+            assert_eq!(moment(wrong), None, "{wrong}");
+        }
+    }
+}
