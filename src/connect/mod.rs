@@ -8,10 +8,12 @@ pub mod categories;
 pub mod display;
 pub mod doctors;
 pub mod lab_tests;
+pub mod followups;
 pub mod media_webhook;
 pub mod messages;
 pub mod prescriptions;
 pub mod presence;
+pub mod reviews;
 pub mod sessions;
 pub mod stored;
 pub mod users;
@@ -39,4 +41,6 @@ pub fn router() -> ApiRouter<App> {
         .merge(wallet::router())
         .merge(prescriptions::router())
         .merge(lab_tests::router())
+        .merge(reviews::router())
+        .merge(followups::router())
 }

@@ -4,6 +4,7 @@ pub mod files;
 pub mod housekeeping;
 pub mod media;
 pub mod presence;
+pub mod reminders;
 pub mod revocations;
 pub mod sweeper;
 
@@ -21,6 +22,7 @@ use crate::error::Result;
 pub fn start(app: &App, owner: Options) {
     every(app, "sweeper", Duration::from_millis(500), |app| async move { sweeper::expire(&app).await });
     every(app, "idle sessions", Duration::from_secs(30), |app| async move { sweeper::end_idle(&app).await });
+    every(app, "reminders", Duration::from_secs(1), |app| async move { reminders::send(&app).await });
     every(app, "presence", Duration::from_secs(1), |app| async move { Ok(presence::look(&app).await?) });
     let revoked = Revocations::since(app.now());
     every(app, "revocations", Duration::from_millis(500), move |app| {

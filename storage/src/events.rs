@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 
 use crate::connect::messages::Message;
 use crate::connect::payloads::{
-    CallChanged, LabTestsWritten, ParticipantChanged, PaymentChanged, PrescriptionWritten, Receipt, SessionChanged,
+    CallChanged, FollowUp, LabTestsWritten, ParticipantChanged, PaymentChanged, PrescriptionWritten, Receipt,
+    ReviewNotice, ReviewReminder, SessionChanged,
     SessionEnded, SessionRequest, VideoPermission, WalletUpdated,
 };
 use crate::error::Error;
@@ -86,6 +87,24 @@ events! {
     LabTestsRecommended(LabTestsWritten) = "labtests.recommended" to "patient",
     /// The recommended lab tests were changed.
     LabTestsUpdated(LabTestsWritten) = "labtests.updated" to "patient",
+    /// The doctor proposes a follow-up.
+    FollowupScheduled(FollowUp) = "followup.scheduled" to "patient",
+    /// The patient agrees to it, or the doctor to the patient's date.
+    FollowupAccepted(FollowUp) = "followup.accepted" to "the other party",
+    /// The patient refuses it, or the doctor the patient's date.
+    FollowupRejected(FollowUp) = "followup.rejected" to "the other party",
+    /// The patient proposes another date.
+    FollowupRescheduled(FollowUp) = "followup.rescheduled" to "doctor",
+    /// A party called it off.
+    FollowupCancelled(FollowUp) = "followup.cancelled" to "the other party",
+    /// It is near.
+    FollowupReminder(FollowUp) = "followup.reminder" to "patient and doctor",
+    /// A patient reviewed a consultation.
+    ReviewSubmitted(ReviewNotice) = "review.submitted" to "doctor",
+    /// The doctor answered the review.
+    ReviewReply(ReviewNotice) = "review.reply" to "patient",
+    /// The consultation is not reviewed yet.
+    ReviewReminder(ReviewReminder) = "review.reminder" to "patient",
 }
 
 fn raw<T: Serialize>(data: &T) -> Result<Box<RawValue>, Error> {
@@ -122,6 +141,14 @@ impl Event {
             Self::ParticipantJoined(data) | Self::ParticipantLeft(data) => Some(data.session_id),
             Self::PrescriptionReady(data) | Self::PrescriptionUpdated(data) => Some(data.session_id),
             Self::LabTestsRecommended(data) | Self::LabTestsUpdated(data) => Some(data.session_id),
+            Self::FollowupScheduled(data)
+            | Self::FollowupAccepted(data)
+            | Self::FollowupRejected(data)
+            | Self::FollowupRescheduled(data)
+            | Self::FollowupCancelled(data)
+            | Self::FollowupReminder(data) => Some(data.connect_session_id),
+            Self::ReviewSubmitted(data) | Self::ReviewReply(data) => Some(data.session_id),
+            Self::ReviewReminder(data) => Some(data.session_id),
             Self::WalletUpdated(data) => data.session_id,
             Self::MessageDelivered(_) | Self::MessageRead(_) | Self::PaymentSuccess(_) | Self::PaymentFailed(_) => None,
         }

@@ -61,6 +61,10 @@ typed_id! {
     EventId,
     /// A health category.
     CategoryId,
+    /// A patient's review of a consultation.
+    ReviewId,
+    /// A follow-up appointment.
+    FollowupId,
     /// A posting of the ledger.
     PostingId,
     /// A medicine of the catalogue.

@@ -24,6 +24,7 @@ pub mod ledger;
 pub mod maintenance;
 pub mod migrations;
 pub mod money;
+pub mod reminders;
 pub mod settings;
 pub mod states;
 #[cfg(any(test, feature = "testing"))]

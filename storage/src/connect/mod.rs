@@ -6,11 +6,13 @@ pub mod catalog;
 pub mod categories;
 pub mod doctors;
 pub mod lab_tests;
+pub mod followups;
 pub mod media;
 pub mod messages;
 pub mod payloads;
 pub mod prescriptions;
 pub mod receipts;
+pub mod reviews;
 pub mod sessions;
 pub mod wallet;
 

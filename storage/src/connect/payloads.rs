@@ -1,14 +1,14 @@
 //! The data of the connect family's real-time events (connect-v2 §4.8): what stands in a frame's `data`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Actor;
 use super::calls::Call;
 use crate::accounts::patients::Sex;
-use crate::ids::{LabOrderId, MessageId, OrderId, PrescriptionId, SessionId, UserId};
+use crate::ids::{FollowupId, LabOrderId, MessageId, OrderId, PrescriptionId, ReviewId, SessionId, UserId};
 use crate::money::Paise;
-use crate::states::{session, video};
+use crate::states::{followup, session, video};
 
 /// The patient as others see them (connect-v2 §3, `PatientPreview`).
 #[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -188,4 +188,72 @@ pub struct LabTestsWritten {
     pub lab_tests_id: LabOrderId,
     /// Who recommends them.
     pub doctor_id: UserId,
+}
+/// A review was written or answered.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ReviewNotice {
+    /// The review.
+    pub review_id: ReviewId,
+    /// The consultation.
+    pub session_id: SessionId,
+    /// Who was reviewed.
+    pub doctor_id: UserId,
+}
+
+/// A consultation that waits for its review.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ReviewReminder {
+    /// The consultation.
+    pub session_id: SessionId,
+    /// Whom to review.
+    pub doctor_id: UserId,
+}
+
+/// A follow-up in the shape of connect-v2 §3, `FollowUpOut`.
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "FollowUpOut")]
+pub struct FollowUp {
+    /// Its id.
+    pub id: FollowupId,
+    /// The consultation it follows.
+    pub connect_session_id: SessionId,
+    /// Null: a session of the first generation (settled 19).
+    pub parent_session_id: Option<SessionId>,
+    /// The doctor.
+    pub doctor_id: UserId,
+    /// The patient.
+    pub patient_id: UserId,
+    /// With the title.
+    pub doctor_name: String,
+    /// Null until set.
+    pub patient_name: Option<String>,
+    /// The day, in its zone.
+    pub scheduled_date: NaiveDate,
+    /// The time of day, in its zone; null where only the day is agreed.
+    pub scheduled_time: Option<NaiveTime>,
+    /// IANA name; the proposal is in the same zone.
+    pub scheduled_timezone: String,
+    /// The same as an instant; of a day without a time, its beginning.
+    pub scheduled_at: DateTime<Utc>,
+    /// The patient's day.
+    pub proposed_date: Option<NaiveDate>,
+    /// The patient's time of day.
+    pub proposed_time: Option<NaiveTime>,
+    /// Where it stands.
+    pub status: followup::Status,
+    /// Why it was called off.
+    pub cancel_reason: Option<String>,
+    /// By whom.
+    pub cancelled_by: Option<Actor>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+// What patients say never reaches a log, however it is printed.
+impl std::fmt::Debug for FollowUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FollowUp").field("id", &self.id).field("status", &self.status).finish_non_exhaustive()
+    }
 }

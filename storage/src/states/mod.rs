@@ -1,6 +1,7 @@
 //! Every state machine of the server: pure enums with one `transition` function each, tested over all pairs.
 
 pub mod call;
+pub mod followup;
 pub mod session;
 pub mod video;
 

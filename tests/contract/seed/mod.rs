@@ -4,6 +4,7 @@
 mod accounts;
 mod admin;
 mod catalogue;
+mod afterwards;
 mod consultation;
 mod doctors;
 

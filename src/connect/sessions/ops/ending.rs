@@ -1,6 +1,6 @@
 //! The end of a consultation (45): everything it ends with it, in one transaction, in the order of settled 10.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use consilium_realtime::engine::Origin;
 use consilium_storage::audit::{self, Entry};
 use consilium_storage::connect::payloads::{CallChanged, SessionEnded, VideoPermission, WalletUpdated};
@@ -10,6 +10,7 @@ use consilium_storage::events::Event;
 use consilium_storage::ids::SessionId;
 use consilium_storage::ledger::{self, Kind, Posting, Reference};
 use consilium_storage::money::Paise;
+use consilium_storage::reminders;
 use consilium_storage::states::session::Status;
 use consilium_storage::states::{Step, call, session, video};
 use consilium_storage::tx::Tx;
@@ -21,6 +22,9 @@ use super::{actor, step};
 use crate::accounts::caller::Account;
 use crate::app::App;
 use crate::error::{Error, Result};
+
+/// When the patient is asked for a review that is still missing.
+const REVIEW_AFTER: TimeDelta = TimeDelta::hours(24);
 
 /// ONGOING to ENDED by a party. The first end stands; its values return to everybody who ends again.
 ///
@@ -93,6 +97,7 @@ async fn end_locked(app: &App, tx: &mut Tx, mut session: Session, by: Actor, bod
         amount_due: bill.amount.minus(charge.debited),
     };
     sessions::set_ended(tx.conn(), session.id, &end).await?;
+    reminders::add(tx.conn(), session.id.0, reminders::Kind::Review, ended_at + REVIEW_AFTER).await?;
     if let Ok(Step::To(state)) = video::transition(session.video_state, video::Event::Reset) {
         let data = VideoPermission {
             session_id: session.id,
