@@ -135,6 +135,7 @@ pub static METRICS: &[Metric] = &[
     gauge("consilium_database_connections_idle", &[], Unit::Count, "Those that nobody uses at the moment"),
     gauge("consilium_database_connections_limit", &[], Unit::Count, "DATABASE_CONNECTIONS of this node"),
     counter("consilium_sessions_expired_total", &[], Unit::Count, "Requests that nobody answered in time"),
+    counter("consilium_reminders_sent_total", &[one_of("kind", &["followup.day", "followup.hour", "review"])], Unit::Count, "Reminders of follow-ups and of reviews that are missing"),
     // `job` is what Prometheus calls its targets by.
     gauge("consilium_job_period_seconds", &[open("name", &[])], Unit::Seconds, "How often a job runs"),
     counter("consilium_job_failures_total", &[open("name", &[])], Unit::Count, "Runs of a job that failed; it tries again"),
