@@ -6,8 +6,7 @@ use serde_json::value::RawValue;
 use crate::connect::messages::Message;
 use crate::connect::payloads::{
     CallChanged, FollowUp, LabTestsWritten, ParticipantChanged, PaymentChanged, PrescriptionWritten, Receipt,
-    ReviewNotice, ReviewReminder, SessionChanged,
-    SessionEnded, SessionRequest, VideoPermission, WalletUpdated,
+    ReviewNotice, ReviewReminder, SessionChanged, SessionEnded, SessionRequest, VideoPermission, WalletUpdated,
 };
 use crate::error::Error;
 use crate::ids::{SessionId, UserId};

@@ -3,8 +3,8 @@
 
 mod accounts;
 mod admin;
-mod catalogue;
 mod afterwards;
+mod catalogue;
 mod consultation;
 mod doctors;
 
