@@ -12,6 +12,7 @@ use consilium_storage::clock::Clock;
 use consilium_storage::database::{Pool, PoolConnection, Postgres};
 use consilium_storage::tx::Tx;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +23,7 @@ use crate::error::Result;
 use crate::gateways::codes::Codes;
 use crate::gateways::files::Files;
 use crate::gateways::media::Media;
+use crate::gateways::push::Push;
 use crate::http::schemas::Schemas;
 
 /// A cheap handle to everything.
@@ -50,6 +52,10 @@ pub struct Parts {
     pub files: Files,
     /// LiveKit.
     pub media: Media,
+    /// Push messages to devices.
+    pub push: Push,
+    /// A word to the outbox's workers that there is something new.
+    pub outbox: watch::Sender<()>,
     /// Counters of what somebody did lately.
     pub limits: Limits,
     /// Which tickets of browsers were used.
@@ -127,8 +133,11 @@ impl App {
             }
             None => None,
         };
-        // The engine has delivered it already.
-        let _delivered = self.engine.commit(tx, origin).await?;
+        // The engine has delivered the events already.
+        let committed = self.engine.commit(tx, origin).await?;
+        if committed.queued > 0 {
+            self.outbox.send_replace(());
+        }
         Ok(())
     }
 }

@@ -31,6 +31,8 @@ struct Raw {
     livekit_api_secret: String,
     files_url: String,
     sms_url: String,
+    fcm_credentials: String,
+    fcm_url: String,
     signing_keys: String,
     trusted_proxies: String,
     cors_origins: String,
@@ -94,6 +96,8 @@ impl Default for Raw {
             livekit_api_secret: "secret".to_owned(),
             files_url: String::new(),
             sms_url: String::new(),
+            fcm_credentials: String::new(),
+            fcm_url: "https://fcm.googleapis.com".to_owned(),
             signing_keys: String::new(),
             trusted_proxies: String::new(),
             cors_origins: String::new(),
@@ -174,6 +178,10 @@ pub struct Config {
     pub livekit_api_secret: SecretString,
     /// An HTTP SMS gateway; none for the development inbox.
     pub sms_url: Option<SecretString>,
+    /// A Google service account, as JSON; none for the development inbox.
+    pub fcm_credentials: Option<SecretString>,
+    /// Where FCM answers.
+    pub fcm_url: String,
     /// `kid:secret` pairs, the first one signs; empty for the development keys in the database.
     pub signing_keys: Vec<(String, SecretString)>,
     /// Addresses whose `X-Forwarded-For` counts.
@@ -290,6 +298,8 @@ impl Config {
             livekit_api_key: raw.livekit_api_key.clone(),
             livekit_api_secret: raw.livekit_api_secret.clone().into(),
             sms_url: some(&raw.sms_url).map(SecretString::from),
+            fcm_credentials: fcm_credentials(&raw.fcm_credentials)?,
+            fcm_url: raw.fcm_url.clone(),
             signing_keys: signing_keys(&raw.signing_keys)?,
             trusted_proxies: list(&raw.trusted_proxies)
                 .map(|text| text.parse().map_err(|_| bad("trusted_proxies", "is a list of IP addresses")))
@@ -360,6 +370,7 @@ impl Config {
             &mut raw.livekit_api_secret,
             &mut raw.signing_keys,
             &mut raw.sms_url,
+            &mut raw.fcm_credentials,
             &mut raw.database_url,
             &mut raw.redis_url,
         ] {
@@ -445,6 +456,15 @@ fn some(text: &str) -> Option<String> {
 
 fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// The file of a service account, or what stands in it.
+fn fcm_credentials(text: &str) -> Result<Option<SecretString>, ConfigError> {
+    if text.is_empty() || text.trim_start().starts_with('{') {
+        return Ok(some(text).map(SecretString::from));
+    }
+    let read = std::fs::read_to_string(text);
+    read.map(|json| Some(json.into())).map_err(|_| bad("fcm_credentials", "is no file that can be read, and no JSON"))
 }
 
 fn signing_keys(text: &str) -> Result<Vec<(String, SecretString)>, ConfigError> {
@@ -562,6 +582,7 @@ mod tests {
             Raw { production: Flag::Number(2), ..Raw::default() },
             Raw { signing_keys: "short:x".to_owned(), ..Raw::default() },
             Raw { trusted_proxies: "a,b".to_owned(), ..Raw::default() },
+            Raw { fcm_credentials: "/no/such/file.json".to_owned(), ..Raw::default() },
             Raw { redis_url: "localhost:6379".to_owned(), ..Raw::default() },
             Raw { redis_ca_file: "/nowhere/ca.pem".to_owned(), ..Raw::default() },
             Raw { redis_prefix: "a b".to_owned(), ..Raw::default() },

@@ -6,12 +6,14 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use catalogue_command::CatalogueCommand;
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use consilium::config::{Config, Flags};
 use consilium::serve::{self, Database, StartError};
 use consilium::{demo_data, telemetry};
 use consilium_storage::clock::Clock;
 use consilium_storage::ids::UserId;
+use consilium_storage::outbox::{self, Which};
 use consilium_storage::{audit, settings};
 
 #[derive(Parser)]
@@ -60,6 +62,9 @@ enum Command {
     /// The epoch of all cursors.
     #[command(subcommand)]
     Epoch(EpochCommand),
+    /// Work for services outside: pushes and the like.
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
 }
 
 #[derive(Subcommand)]
@@ -98,6 +103,34 @@ enum AuditCommand {
 enum EpochCommand {
     /// Start a new epoch, after a restore from a backup.
     Rotate,
+}
+
+#[derive(Subcommand)]
+enum OutboxCommand {
+    /// Show dead letters and what waits: id, kind, state, attempts, times, the last error.
+    List {
+        /// Only what waits.
+        #[arg(long)]
+        waiting: bool,
+        /// Only this kind.
+        #[arg(long)]
+        kind: Option<String>,
+        /// At most so many of each.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Try dead letters again; exit 1 if there is none.
+    Retry {
+        /// This one.
+        #[arg(required_unless_present = "all")]
+        id: Option<i64>,
+        /// All of them.
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+        /// Only this kind.
+        #[arg(long, requires = "all")]
+        kind: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -184,6 +217,7 @@ async fn administer(command: Command, config: &Config, database: &Database) -> R
             let epoch = settings::rotate_epoch(&mut conn).await.map_err(start_error)?;
             say(format!("the epoch is {epoch}; restart the nodes"));
         }
+        Command::Outbox(command) => return work_off(command, &mut conn, clock.now()).await,
         Command::Serve { .. }
         | Command::Openapi
         | Command::Asyncapi
@@ -193,6 +227,38 @@ async fn administer(command: Command, config: &Config, database: &Database) -> R
     drop(conn);
     pool.close().await;
     let _ = config;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `consilium outbox list|retry`. Payloads are not shown: they may name people.
+async fn work_off(
+    command: OutboxCommand,
+    conn: &mut consilium_storage::database::Conn,
+    now: DateTime<Utc>,
+) -> Result<ExitCode, StartError> {
+    match command {
+        OutboxCommand::List { waiting, kind, limit } => {
+            for dead in if waiting { vec![false] } else { vec![true, false] } {
+                let entries = outbox::list(conn, dead, kind.as_deref(), limit.into()).await.map_err(start_error)?;
+                for entry in entries {
+                    let (state, at) = entry.dead_at.map_or(("waiting", entry.due_at), |at| ("dead", at));
+                    let error = entry.last_error.as_deref().unwrap_or("-");
+                    let (id, kind, attempts) = (entry.id, entry.kind, entry.attempts);
+                    let (created, at) = (entry.created_at.to_rfc3339(), at.to_rfc3339());
+                    say(format!("{id}  {kind}  {state}  attempts {attempts}  since {created}  at {at}  {error}"));
+                }
+            }
+        }
+        OutboxCommand::Retry { id, all: _, kind } => {
+            let which = id.map_or(Which::All(kind.as_deref()), Which::One);
+            let count = outbox::retry(conn, which, now).await.map_err(start_error)?;
+            if count == 0 {
+                say("nothing to retry");
+                return Ok(ExitCode::FAILURE);
+            }
+            say(format!("{count} to be tried again"));
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

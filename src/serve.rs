@@ -37,6 +37,7 @@ use crate::gateways::codes::Codes;
 use crate::gateways::files::Files;
 use crate::gateways::files::links::LinkKeys;
 use crate::gateways::media::Media;
+use crate::gateways::push::Push;
 use crate::http::{layers, openapi, schemas::Schemas};
 
 /// How many connections may wait to be taken, as far as the system allows.
@@ -191,6 +192,10 @@ async fn assemble(
     let (engine, changes) = Engine::start(&settings, pool.clone(), clock.clone(), nodes, trackers);
     // Nobody is connected yet who could be told of it.
     let _untold = crate::jobs::presence::load(&engine, &mut conn, clock.now()).await.map_err(trouble)?;
+    let push = push(&config, &pool, &clock)?;
+    if push.rings() {
+        crate::jobs::ringing::load(&engine, &mut conn).await.map_err(trouble)?;
+    }
     drop(conn);
     let media = Media::new(
         &config.livekit_url,
@@ -220,6 +225,8 @@ async fn assemble(
         engine,
         codes,
         media,
+        push,
+        outbox: Default::default(),
         metrics,
         tracker,
     });
@@ -240,6 +247,19 @@ async fn nodes(
     let bus = RedisBus::new(redis.clone(), key.as_bytes(), background.clone());
     let bus = bus.ok_or_else(|| StartError("the key of the bus in the database is unusable".into()))?;
     Ok(Nodes { bus: Arc::new(bus), redis: Some(redis) })
+}
+
+/// FCM where there are credentials, else the development inbox; in production nothing rings without them.
+fn push(config: &Config, pool: &Pool, clock: &Clock) -> Result<Push, StartError> {
+    let Some(credentials) = &config.fcm_credentials else {
+        if config.production {
+            tracing::warn!("no push messages: CONSILIUM_FCM_CREDENTIALS is not set");
+            return Ok(Push::Off);
+        }
+        return Ok(Push::DevInbox(pool.clone(), clock.clone()));
+    };
+    Push::fcm(credentials, &config.fcm_url, clock.clone())
+        .map_err(|error| StartError::because("CONSILIUM_FCM_CREDENTIALS", error))
 }
 
 /// The configured keys, or the development key that all nodes of one database share (settled 29).

@@ -9,4 +9,5 @@ mod jobs;
 mod journeys;
 mod live;
 mod nodes;
+mod push;
 mod support;

@@ -55,7 +55,7 @@ async fn create(
     Input { body, .. }: BodyOnly<OpenCall>,
 ) -> Result<Stored<Call>> {
     let mut tx = app.begin().await?;
-    let (session, _) = participant_for_update(tx.conn(), &caller, body.connect_session_id).await?;
+    let (session, party) = participant_for_update(tx.conn(), &caller, body.connect_session_id).await?;
     let status = session.status_at(tx.now());
     if status != Status::Ongoing {
         return Err(Error::invalid_session_state(status.as_str()));
@@ -67,7 +67,7 @@ async fn create(
     let now = tx.now();
     calls::insert(tx.conn(), id, session.id, body.call_type.unwrap_or_default(), now).await?;
     let view = calls::find(tx.conn(), id).await?.ok_or_else(|| Error::internal("a call that was just opened"))?;
-    tx.emit(Event::CallStarted(CallChanged { call: view.clone() }), &session.parties());
+    tx.emit(Event::CallStarted(CallChanged { call: view.clone(), by: Some(party.into()) }), &session.parties());
     caller.note(&mut tx, "call.start", session.patient_id, Some(session.id)).await?;
     app.commit(tx).await?;
     Ok(Stored { created: true, view })
@@ -109,9 +109,9 @@ async fn end(
         call.video_permission_state = to;
         call.patient_video_enabled = to.patient_video_enabled();
         let data = video_permission::payload(&session, party.into());
-        tx.emit(Event::VideoPermission(data), &session.parties());
+        tx.emit_silently(Event::VideoPermission(data), &session.parties());
     }
-    tx.emit(Event::CallEnded(CallChanged { call: call.clone() }), &session.parties());
+    tx.emit(Event::CallEnded(CallChanged { call: call.clone(), by: Some(party.into()) }), &session.parties());
     caller.note(&mut tx, "call.end", session.patient_id, Some(session.id)).await?;
     app.commit(tx).await?;
     video_permission::enforce(&app, &session);

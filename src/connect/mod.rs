@@ -5,6 +5,7 @@ pub mod auth;
 pub mod calls;
 pub mod catalog;
 pub mod categories;
+pub mod devices;
 pub mod display;
 pub mod doctors;
 pub mod followups;
@@ -43,4 +44,5 @@ pub fn router() -> ApiRouter<App> {
         .merge(lab_tests::router())
         .merge(reviews::router())
         .merge(followups::router())
+        .merge(devices::router())
 }

@@ -4,3 +4,4 @@ mod breaker;
 pub mod codes;
 pub mod files;
 pub mod media;
+pub mod push;

@@ -3,10 +3,13 @@
 pub mod files;
 pub mod housekeeping;
 pub mod media;
+mod outbox;
 pub mod presence;
 pub mod reminders;
 pub mod revocations;
+pub mod ringing;
 pub mod sweeper;
+pub mod watchers;
 
 use std::future::Future;
 use std::time::Duration;
@@ -42,6 +45,9 @@ pub fn start(app: &App, owner: Options) {
         async move { housekeeping::partitions(&app, &owner).await }
     });
     every(app, "files", Duration::from_secs(10), |app| async move { files::sweep(&app).await });
+    every(app, "watchers", Duration::from_secs(5), |app| async move { watchers::look(&app).await });
+    outbox::start(app);
+    ringing::start(app);
     presence::follow_doubts(app);
     media::start(app);
 }

@@ -85,9 +85,9 @@ async fn load_again(app: &App) -> Result<()> {
 /// Sends each change to the patients concerned and to everybody who watches the doctor. Changes that came while the
 /// last ones were told share a query.
 pub fn announce(app: &App, mut changes: mpsc::Receiver<Change>) {
-    let engine = app.engine.clone();
+    let (app, engine) = (app.clone(), app.engine.clone());
     let (pool, stop) = (app.pool.clone(), app.shutdown.clone());
-    app.tracker.spawn(async move {
+    app.tracker.clone().spawn(async move {
         let mut batch = Vec::new();
         loop {
             let count = tokio::select! {
@@ -97,9 +97,13 @@ pub fn announce(app: &App, mut changes: mpsc::Receiver<Change>) {
             if count == 0 {
                 return;
             }
+            let is_somebody_online = batch.iter().any(|change| change.now == Shown::Online);
             let waiting = waiting_for(&pool, &batch).await.unwrap_or_default();
             for change in batch.drain(..) {
                 tell(&engine, change, &waiting);
+            }
+            if is_somebody_online && let Err(error) = super::watchers::look(&app).await {
+                tracing::debug!(%error, "who waits for a doctor is told with the next look");
             }
         }
     });

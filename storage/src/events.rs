@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::connect::Actor;
 use crate::connect::messages::Message;
 use crate::connect::payloads::{
     CallChanged, FollowUp, LabTestsWritten, ParticipantChanged, PaymentChanged, PrescriptionWritten, Receipt,
@@ -150,6 +151,15 @@ impl Event {
             Self::ReviewReminder(data) => Some(data.session_id),
             Self::WalletUpdated(data) => data.session_id,
             Self::MessageDelivered(_) | Self::MessageRead(_) | Self::PaymentSuccess(_) | Self::PaymentFailed(_) => None,
+        }
+    }
+
+    /// Who caused it, where its data do not say so themselves (`by`, `ended_by`, `uploader_role` …).
+    #[must_use]
+    pub const fn by(&self) -> Option<Actor> {
+        match self {
+            Self::CallStarted(data) | Self::CallEnded(data) => data.by,
+            _ => None,
         }
     }
 

@@ -61,6 +61,8 @@ typed_id! {
     EventId,
     /// A health category.
     CategoryId,
+    /// A device that can be rung.
+    DeviceId,
     /// A patient's review of a consultation.
     ReviewId,
     /// A follow-up appointment.

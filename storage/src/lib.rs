@@ -24,6 +24,10 @@ pub mod ledger;
 pub mod maintenance;
 pub mod migrations;
 pub mod money;
+pub mod outbox;
+#[cfg(test)]
+mod outbox_tests;
+pub mod push;
 pub mod reminders;
 pub mod settings;
 pub mod states;

@@ -89,6 +89,7 @@ pub async fn sweep(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<()> {
     let week = now - chrono::TimeDelta::days(7);
     sqlx::query!("delete from media_webhooks where received_at < $1", week).execute(&mut *conn).await?;
     sqlx::query!("delete from refresh_tokens where expires_at < $1", week).execute(&mut *conn).await?;
+    crate::outbox::sweep(conn, now).await?;
     sqlx::query!("delete from otp_codes where expires_at < $1", day).execute(&mut *conn).await?;
     Ok(())
 }

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use uuid::Uuid;
 
 use crate::connect::messages::{self, Message, NewMessage};
 use crate::error::Result;
 use crate::events::{Event, SessionPatch};
 use crate::heads::Heads;
 use crate::ids::{EventId, SessionId, UserId};
+use crate::outbox::{self, NewJob};
+use crate::push::{self, Pending, Source};
 
 /// A transaction that collects the events of its change.
 #[derive(Debug)]
@@ -17,12 +20,14 @@ pub struct Tx {
     inner: Transaction<'static, Postgres>,
     now: DateTime<Utc>,
     posts: Vec<Post>,
+    pushes: Vec<Pending>,
+    jobs: Vec<NewJob>,
 }
 
 /// Something that gets a place in inboxes at commit.
 #[derive(Debug)]
 enum Post {
-    Event { event: Event, session_id: Option<SessionId>, recipients: Vec<UserId> },
+    Event { event: Event, session_id: Option<SessionId>, recipients: Vec<UserId>, is_silent: bool },
     Message(NewMessage),
 }
 
@@ -32,6 +37,8 @@ enum Post {
 pub struct Committed {
     /// In the order they were emitted.
     pub events: Vec<CommittedEvent>,
+    /// How many jobs the outbox got with it.
+    pub queued: u64,
 }
 
 /// One event as it stands in the inboxes of its recipients.
@@ -66,7 +73,7 @@ impl Tx {
     /// # Errors
     /// [`crate::Error::Unavailable`] when no connection is to be had.
     pub async fn begin(pool: &PgPool, now: DateTime<Utc>) -> Result<Self> {
-        Ok(Self { inner: pool.begin().await?, now, posts: Vec::new() })
+        Ok(Self { inner: pool.begin().await?, now, posts: Vec::new(), pushes: Vec::new(), jobs: Vec::new() })
     }
 
     /// The connection, for storage functions.
@@ -80,20 +87,44 @@ impl Tx {
         self.now
     }
 
-    /// Emits an event to these users: written, with the next place in their inboxes, when the transaction commits.
+    /// Emits an event to these users: written, with the next place in their inboxes, when the transaction commits. Its
+    /// push, where [`crate::push::PUSHES`] has one, is written with it.
     pub fn emit(&mut self, event: Event, recipients: &[UserId]) {
         let session_id = event.session_id();
-        self.posts.push(Post::Event { event, session_id, recipients: recipients.to_vec() });
+        self.posts.push(Post::Event { event, session_id, recipients: recipients.to_vec(), is_silent: false });
+    }
+
+    /// As [`Tx::emit`], without the push: a consequence of something that is told already.
+    pub fn emit_silently(&mut self, event: Event, recipients: &[UserId]) {
+        let session_id = event.session_id();
+        self.posts.push(Post::Event { event, session_id, recipients: recipients.to_vec(), is_silent: true });
     }
 
     /// As [`Tx::emit`], for events whose data does not name their session.
     pub fn emit_in(&mut self, session_id: SessionId, event: Event, recipients: &[UserId]) {
-        self.posts.push(Post::Event { event, session_id: Some(session_id), recipients: recipients.to_vec() });
+        let recipients = recipients.to_vec();
+        self.posts.push(Post::Event { event, session_id: Some(session_id), recipients, is_silent: false });
     }
 
     /// Posts a message: its row is written, with its place in both inboxes, when the transaction commits.
     pub fn post_message(&mut self, message: NewMessage) {
         self.posts.push(Post::Message(message));
+    }
+
+    /// Rings the devices of these users about something that stands in no inbox, by its line of
+    /// [`crate::push::PUSHES`]; the ids are named as there.
+    pub fn push(&mut self, event: &str, users: &[UserId], ids: &[(&'static str, Uuid)]) {
+        self.pushes.extend(Pending::alone(event, users, ids, self.now));
+    }
+
+    /// Rings every patient, a page at a time.
+    pub fn push_to_all_patients(&mut self, event: &str, ids: &[(&'static str, Uuid)]) {
+        self.jobs.extend(push::broadcast(event, ids, self.now));
+    }
+
+    /// Writes a job into the outbox when the transaction commits.
+    pub fn enqueue(&mut self, job: NewJob) {
+        self.jobs.push(job);
     }
 
     /// Everybody in whose inbox this will stand.
@@ -109,10 +140,14 @@ impl Tx {
     /// unknown, which the callers' own idempotency resolves.
     pub async fn commit(mut self) -> Result<Committed> {
         let posts = std::mem::take(&mut self.posts);
-        if posts.is_empty() {
-            self.inner.commit().await?;
-            return Ok(Committed::default());
-        }
+        let events = if posts.is_empty() { Vec::new() } else { self.write(posts).await? };
+        let queued = self.write_jobs().await?;
+        self.inner.commit().await?;
+        Ok(Committed { events, queued })
+    }
+
+    /// Gives each post its place and writes it.
+    async fn write(&mut self, posts: Vec<Post>) -> Result<Vec<CommittedEvent>> {
         let users = posts.iter().flat_map(Post::recipients).collect();
         let mut heads = Heads::lock(&mut self.inner, users, self.now).await?;
         let mut events = Vec::with_capacity(posts.len());
@@ -120,7 +155,7 @@ impl Tx {
         let mut stored = Vec::new();
         for post in posts {
             let (at, places) = heads.next(&post.recipients(), self.now);
-            let committed = post.place(at, places, &mut columns)?;
+            let committed = post.place(at, places, &mut columns, &mut self.pushes)?;
             if let Some(message) = &committed.message {
                 stored.push((message.clone(), committed.places.clone()));
             }
@@ -130,8 +165,18 @@ impl Tx {
             messages::insert_many(&mut self.inner, &stored).await?;
         }
         columns.write(&mut self.inner, &heads).await?;
-        self.inner.commit().await?;
-        Ok(Committed { events })
+        Ok(events)
+    }
+
+    async fn write_jobs(&mut self) -> Result<u64> {
+        let mut queued = self.jobs.len() as u64;
+        if !self.jobs.is_empty() {
+            outbox::insert_many(&mut self.inner, &self.jobs, self.now).await?;
+        }
+        if !self.pushes.is_empty() {
+            queued += push::enqueue(&mut self.inner, &self.pushes, self.now).await?;
+        }
+        Ok(queued)
     }
 
     /// Undoes everything.
@@ -156,16 +201,25 @@ impl Post {
         at: DateTime<Utc>,
         places: Vec<(UserId, i64)>,
         columns: &mut EventColumns,
+        pushes: &mut Vec<Pending>,
     ) -> Result<CommittedEvent> {
         match self {
-            Self::Event { event, session_id, recipients: _ } => {
+            Self::Event { event, session_id, recipients, is_silent } => {
                 let data: Arc<str> = event.data()?.get().into();
-                columns.push(EventId::new(), &event, session_id, at, &data, &places);
+                let id = EventId::new();
+                columns.push(id, &event, session_id, at, &data, &places);
+                if !is_silent {
+                    let session = session_id.map(|session| session.0);
+                    let source = Source { kind: event.kind(), id: id.0, at, session, by: event.by(), data: &data };
+                    pushes.extend(Pending::of_event(source, recipients));
+                }
                 let patch = event.patch();
                 Ok(CommittedEvent { kind: event.kind(), at, session_id, data, places, patch, message: None })
             }
             Self::Message(new) => {
+                let parties = vec![new.patient_id, new.doctor_id];
                 let message = new.at(at);
+                pushes.extend(Pending::of_message(&message, parties));
                 let event = Event::MessageNew(message.clone());
                 let data: Arc<str> = event.data()?.get().into();
                 let session_id = Some(message.session_id);

@@ -5,6 +5,7 @@
 pub(crate) mod app;
 pub(crate) mod browser;
 pub(crate) mod client;
+pub(crate) mod fcm;
 pub(crate) mod meeting;
 pub(crate) mod process;
 pub(crate) mod proxy;

@@ -250,3 +250,16 @@ async fn latest(conn: &mut PgConnection, session_id: SessionId, window: Window) 
     .fetch_all(conn)
     .await?)
 }
+
+/// Whether a device of the receiver has it.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn is_delivered(conn: &mut PgConnection, id: MessageId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        "select exists (select from messages where id = $1 and delivered_at is not null) as \"delivered!\"",
+        id as _
+    )
+    .fetch_one(conn)
+    .await?)
+}

@@ -4,6 +4,7 @@ pub mod briefs;
 pub mod calls;
 pub mod catalog;
 pub mod categories;
+pub mod devices;
 pub mod doctors;
 pub mod followups;
 pub mod lab_tests;

@@ -135,6 +135,9 @@ pub struct CallChanged {
     /// The call, in the shape of connect-v2 80.
     #[serde(flatten)]
     pub call: Call,
+    /// Who did it: for the push to the other one, not for the frame.
+    #[serde(skip)]
+    pub by: Option<Actor>,
 }
 
 /// Somebody joined or left the media room, by the media server's word.

@@ -106,13 +106,13 @@ async fn end_locked(app: &App, tx: &mut Tx, mut session: Session, by: Actor, bod
             consent_round: session.consent_round,
             by,
         };
-        tx.emit(Event::VideoPermission(data), &parties);
+        tx.emit_silently(Event::VideoPermission(data), &parties);
     }
     if let Some(mut open) = calls::find_connected(tx.conn(), session.id).await? {
         calls::set_ended(tx.conn(), open.id, ended_at).await?;
         open.status = call::Status::Ended;
         open.ended_at = Some(ended_at);
-        tx.emit(Event::CallEnded(CallChanged { call: open }), &parties);
+        tx.emit(Event::CallEnded(CallChanged { call: open, by: Some(by) }), &parties);
     }
     if let Some(balance) = charge.balance {
         let data = WalletUpdated { order_id: None, session_id: Some(session.id), balance };

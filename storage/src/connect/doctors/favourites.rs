@@ -88,3 +88,21 @@ pub async fn watch(conn: &mut PgConnection, patient: UserId, doctor: UserId, at:
     .await?;
     Ok(())
 }
+
+/// The doctors whom somebody waits for.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn list_watched(conn: &mut PgConnection) -> Result<Vec<UserId>> {
+    Ok(sqlx::query_scalar!("select distinct doctor_id from availability_watches").fetch_all(conn).await?)
+}
+
+/// Those who wait for this doctor; they wait no longer.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn take_watchers(conn: &mut PgConnection, doctor: UserId) -> Result<Vec<UserId>> {
+    Ok(sqlx::query_scalar!("delete from availability_watches where doctor_id = $1 returning patient_id", doctor as _)
+        .fetch_all(conn)
+        .await?)
+}

@@ -1,0 +1,181 @@
+//! Firebase Cloud Messaging, HTTP v1.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use consilium_storage::clock::Clock;
+use reqwest::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::google::{BadCredentials, ServiceAccount};
+use super::{Message, NotSent};
+use crate::gateways::breaker::Breaker;
+
+/// How long FCM may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// More than any answer of it has.
+const ANSWER_LIMIT: usize = 64 * 1024;
+/// Where FCM says that it is too much and not for how long.
+const QUOTA_PAUSE: TimeDelta = TimeDelta::seconds(60);
+
+/// A client of one project.
+pub struct Fcm {
+    http: reqwest::Client,
+    url: String,
+    account: ServiceAccount,
+    clock: Clock,
+    breaker: Breaker,
+}
+
+impl Fcm {
+    pub(super) fn new(credentials: &SecretString, url: &str, clock: Clock) -> Result<Self, BadCredentials> {
+        let account = ServiceAccount::new(credentials)?;
+        let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build();
+        Ok(Self {
+            // Without a client of its own settings the default one serves as well.
+            http: client.unwrap_or_default(),
+            url: format!("{}/v1/projects/{}/messages:send", url.trim_end_matches('/'), account.project),
+            account,
+            clock,
+            breaker: Breaker::new(5, Duration::from_secs(10)),
+        })
+    }
+
+    pub(super) async fn send(&self, message: &Message) -> Result<(), NotSent> {
+        if !self.breaker.admits(Instant::now()) {
+            return Err(NotSent::TurnedAway);
+        }
+        let mut outcome = self.attempt(message).await;
+        if let Err(Trouble::Token) = outcome {
+            // The token at hand was not good any more: with a new one, once.
+            outcome = self.attempt(message).await;
+        }
+        match outcome {
+            Err(Trouble::Token) => self.breaker.failed(Instant::now()),
+            Err(Trouble::Down(_)) => self.breaker.failed(Instant::now()),
+            Ok(()) | Err(Trouble::Answer(_)) => self.breaker.succeeded(),
+        }
+        outcome.map_err(|trouble| match trouble {
+            Trouble::Token => NotSent::Away { why: "status 401 with a new token".to_owned(), after: None },
+            Trouble::Down(not_sent) | Trouble::Answer(not_sent) => not_sent,
+        })
+    }
+
+    async fn attempt(&self, message: &Message) -> Result<(), Trouble> {
+        let away = |why: String| NotSent::Away { why, after: None };
+        let token = self.account.token(&self.http, self.clock.now()).await.map_err(|why| Trouble::Down(away(why)))?;
+        let request = self.http.post(&self.url).bearer_auth(token.expose_secret()).json(&envelope(message));
+        let answer = request.send().await.map_err(|error| Trouble::Down(away(cause(&error))))?;
+        let status = answer.status();
+        let after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+        let after = after.map(|seconds: i64| TimeDelta::seconds(seconds.clamp(0, 3600)));
+        let body = body(answer).await.map_err(|why| Trouble::Down(away(why)))?;
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if status.is_success() {
+            // Something between us and FCM answered, or FCM in a way that we do not know.
+            let is_taken = body.get("name").is_some_and(Value::is_string);
+            return if is_taken { Ok(()) } else { Err(Trouble::Down(away("an answer that is none".to_owned()))) };
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            self.account.forget(&token).await;
+            return Err(Trouble::Token);
+        }
+        Err(refusal(status, &body, after))
+    }
+}
+
+/// What became of an attempt, by what the breaker and the token have to do with it.
+enum Trouble {
+    /// The access token is not good.
+    Token,
+    /// FCM is away or in trouble.
+    Down(NotSent),
+    /// FCM answered.
+    Answer(NotSent),
+}
+
+/// What a refusal means (the error codes of FCM's HTTP v1).
+fn refusal(status: StatusCode, body: &Value, after: Option<TimeDelta>) -> Trouble {
+    let details = body.pointer("/error/details").and_then(Value::as_array);
+    let find = |name: &str| details.and_then(|all| all.iter().find_map(|detail| detail.get(name)));
+    let code = find("errorCode").and_then(Value::as_str).or_else(|| body.pointer("/error/status")?.as_str());
+    // Only words of a list of ours are kept of what was answered.
+    let known = [
+        "INVALID_ARGUMENT",
+        "UNREGISTERED",
+        "SENDER_ID_MISMATCH",
+        "QUOTA_EXCEEDED",
+        "UNAVAILABLE",
+        "INTERNAL",
+        "THIRD_PARTY_AUTH_ERROR",
+        "NOT_FOUND",
+        "PERMISSION_DENIED",
+        "RESOURCE_EXHAUSTED",
+    ];
+    let word = code.and_then(|code| known.into_iter().find(|word| *word == code)).unwrap_or_default();
+    let why = format!("status {} {word}", status.as_u16()).trim_end().to_owned();
+    let names_token = find("fieldViolations").and_then(Value::as_array).is_some_and(|violations| {
+        violations.iter().any(|violation| violation.get("field").and_then(Value::as_str) == Some("message.token"))
+    });
+    match status {
+        _ if word == "UNREGISTERED" => Trouble::Answer(NotSent::Unregistered),
+        StatusCode::BAD_REQUEST if names_token => Trouble::Answer(NotSent::Unregistered),
+        StatusCode::TOO_MANY_REQUESTS => Trouble::Answer(NotSent::Away { why, after: after.or(Some(QUOTA_PAUSE)) }),
+        _ if status.is_server_error() => Trouble::Down(NotSent::Away { why, after }),
+        _ => Trouble::Answer(NotSent::Refused(why)),
+    }
+}
+
+/// The message as FCM takes it. Its life is the same for both kinds of phones, and in both a later one of its group takes
+/// its place, before delivery and on the screen.
+fn envelope(message: &Message) -> Value {
+    let (priority, apns_priority) = if message.is_urgent { ("HIGH", "10") } else { ("NORMAL", "5") };
+    let mut android = json!({
+        "priority": priority,
+        "ttl": format!("{}s", message.life().num_seconds()),
+        "notification": {"default_sound": message.is_urgent},
+    });
+    let mut headers = json!({
+        "apns-priority": apns_priority,
+        "apns-expiration": message.expires_at.timestamp().to_string(),
+    });
+    if let Some(group) = &message.group {
+        android["collapse_key"] = json!(group);
+        android["notification"]["tag"] = json!(group);
+        headers["apns-collapse-id"] = json!(group);
+    }
+    let aps = if message.is_urgent { json!({"sound": "default"}) } else { json!({}) };
+    json!({"message": {
+        "token": message.token,
+        "notification": {"title": message.title, "body": message.body},
+        "data": message.data,
+        "android": android,
+        "apns": {"headers": headers, "payload": {"aps": aps}},
+    }})
+}
+
+/// What failed, without the address it failed at.
+pub(super) fn cause(error: &reqwest::Error) -> String {
+    let what = if error.is_timeout() {
+        "no answer in time"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "the exchange broke off"
+    };
+    what.to_owned()
+}
+
+/// The body of an answer, as far as any real one goes.
+pub(super) async fn body(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
+    let mut whole = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| cause(&error))? {
+        if whole.len() + chunk.len() > ANSWER_LIMIT {
+            return Err("an answer too long to be one".to_owned());
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole)
+}

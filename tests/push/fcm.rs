@@ -1,0 +1,284 @@
+//! Firebase Cloud Messaging over HTTP v1, against a peer that checks what comes.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use consilium::config::Config;
+use consilium::serve::{self, Database};
+use consilium::telemetry;
+use consilium_storage::clock::Clock;
+use consilium_storage::connect::devices;
+use consilium_storage::testing::{self, Scratch};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::{dead, settled, waiting};
+use crate::support::client::keys;
+use crate::support::fcm::{Fcm, Reply, error, unregistered};
+use crate::support::meeting::{Meeting, of, text, time};
+
+/// A meeting whose pushes go to an FCM of the test.
+async fn with_fcm() -> (Meeting, Fcm) {
+    let fcm = Fcm::start().await;
+    let (credentials, url) = (fcm.credentials(), fcm.url.clone());
+    let m = Meeting::start_with(|config| {
+        config.fcm_credentials = Some(credentials.into());
+        config.fcm_url = url;
+    })
+    .await;
+    (super::with_devices(m).await, fcm)
+}
+
+/// Waits until a device has got so many messages.
+async fn got(fcm: &Fcm, token: &str, count: usize) -> Vec<Value> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let messages = fcm.messages(token);
+        if messages.len() >= count {
+            assert_eq!(messages.len(), count, "{messages:#?}");
+            return messages;
+        }
+        assert!(Instant::now() < deadline, "{token} got {messages:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn seconds(ttl: &Value) -> i64 {
+    text(ttl).strip_suffix('s').unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_message_as_fcm_takes_it() {
+    let (m, fcm) = with_fcm().await;
+    let before = m.app.app.now();
+    let session = m.requested().await;
+    let message = got(&fcm, "doctor-phone", 1).await.remove(0);
+    let expires_at = time(&m.doctor.get("connect/sessions/requests").await.expect(200)["items"][0]["expires_at"]);
+    assert_eq!(keys(&message), ["android", "apns", "data", "notification", "token"]);
+    assert_eq!(message["notification"], json!({"title": "A patient asks for you", "body": "Open the app to answer."}));
+    assert!(message["data"].as_object().unwrap().values().all(Value::is_string));
+    assert_eq!(
+        (&message["data"]["event"], &message["data"]["session_id"]),
+        (&json!("session.requested"), &json!(session))
+    );
+    let group = format!("session-{session}");
+    let android = &message["android"];
+    assert_eq!((&android["priority"], &android["collapse_key"]), (&json!("HIGH"), &json!(group)));
+    assert_eq!(android["notification"]["tag"], group);
+    // Never longer than the request is open.
+    let ttl = TimeDelta::seconds(seconds(&android["ttl"]));
+    assert!(ttl <= expires_at - before && ttl > TimeDelta::minutes(28), "{ttl}");
+    let headers = &message["apns"]["headers"];
+    assert_eq!(headers["apns-expiration"], expires_at.timestamp().to_string());
+    assert_eq!((&headers["apns-collapse-id"], &headers["apns-priority"]), (&json!(group), &json!("10")));
+    assert!(group.len() <= 64, "as long as Apple takes");
+
+    // What the service account signed, and for how long.
+    let claims = fcm.assertions();
+    assert_eq!(claims.len(), 1);
+    assert_eq!(keys(&claims[0]), ["aud", "exp", "iat", "iss", "scope"]);
+    assert_eq!(claims[0]["iss"], "push@consilium-tests.example");
+    assert_eq!(claims[0]["scope"], "https://www.googleapis.com/auth/firebase.messaging");
+    assert_eq!(claims[0]["aud"], format!("{}/token", fcm.url));
+    let (issued, until) = (claims[0]["iat"].as_i64().unwrap(), claims[0]["exp"].as_i64().unwrap());
+    assert!((before.timestamp()..=m.app.app.now().timestamp()).contains(&issued) && until - issued == 3600);
+}
+
+#[tokio::test]
+async fn calls_ring_for_seconds_and_news_wait_for_a_day() {
+    let (m, fcm) = with_fcm().await;
+    let session = m.ongoing().await;
+    m.doctor.post("connect/call-sessions", json!({"connect_session_id": session})).await.expect(201);
+    let call = got(&fcm, "patient-phone", 2).await.pop().unwrap();
+    assert_eq!(call["data"]["event"], "call.started");
+    assert!((1..=45).contains(&seconds(&call["android"]["ttl"])), "{call}");
+    assert_eq!(call["android"]["priority"], "HIGH");
+    m.doctor.act(&of(&session, "end")).await.expect(200);
+    let ended = got(&fcm, "patient-phone", 3).await.pop().unwrap();
+    assert_eq!(
+        (&ended["android"]["priority"], &ended["apns"]["headers"]["apns-priority"]),
+        (&json!("NORMAL"), &json!("5"))
+    );
+    assert!((86_000..=86_400).contains(&seconds(&ended["android"]["ttl"])), "{ended}");
+    assert_eq!(fcm.assertions().len(), 1, "one token serves them all");
+}
+
+#[tokio::test]
+async fn a_token_is_kept_until_its_end_and_replaced_when_it_is_refused() {
+    let (m, fcm) = with_fcm().await;
+    let ring = async |count: usize| {
+        let mut tx = m.app.app.begin().await.unwrap();
+        tx.push("review.reply", &[m.patient.id], &[]);
+        m.app.app.commit(tx).await.unwrap();
+        got(&fcm, "patient-phone", count).await;
+    };
+    ring(1).await;
+    m.app.advance(TimeDelta::seconds(3500));
+    ring(2).await;
+    assert_eq!(fcm.assertions().len(), 1);
+    m.app.advance(TimeDelta::seconds(60));
+    ring(3).await;
+    assert_eq!(fcm.assertions().len(), 2, "a minute before its end");
+    fcm.revoke();
+    ring(4).await;
+    assert_eq!(fcm.assertions().len(), 3);
+    settled(&m.app).await;
+    assert_eq!(fcm.all().len(), 4, "no message twice");
+}
+
+#[tokio::test]
+async fn a_device_that_is_gone_is_let_go() {
+    let (m, fcm) = with_fcm().await;
+    let active = async |who| devices::exists_active(&mut *m.app.app.conn().await.unwrap(), who).await.unwrap();
+    fcm.answer("doctor-phone", [unregistered()]);
+    m.requested().await;
+    got(&fcm, "doctor-phone", 1).await;
+    settled(&m.app).await;
+    assert!(!active(m.doctor.id).await && active(m.patient.id).await);
+    assert_eq!(dead(&m.app).await.len(), 0);
+    // Nothing rings the doctor any more: the shorter lease counts.
+    m.app.advance(TimeDelta::seconds(91));
+    let card = m.patient.get(&format!("doctors/{}", m.doctor.id)).await.expect(200);
+    assert_eq!(card["presence_status"], "OFFLINE");
+
+    // A token that never was one, by FCM's word about the field.
+    let violation = json!({"error": {"code": 400, "status": "INVALID_ARGUMENT", "details": [
+        {"@type": "type.googleapis.com/google.rpc.BadRequest",
+         "fieldViolations": [{"field": "message.token", "description": "Invalid registration token"}]}]}});
+    fcm.answer("patient-phone", [Reply::Error(400, violation)]);
+    let mut tx = m.app.app.begin().await.unwrap();
+    tx.push("review.reply", &[m.patient.id], &[]);
+    m.app.app.commit(tx).await.unwrap();
+    got(&fcm, "patient-phone", 1).await;
+    settled(&m.app).await;
+    assert!(!active(m.patient.id).await);
+    // Registered again, it is rung again.
+    super::device(&m.patient, "patient-phone").await;
+    assert!(active(m.patient.id).await);
+}
+
+#[tokio::test]
+async fn an_unknown_project_costs_nobody_their_device() {
+    let (m, fcm) = with_fcm().await;
+    fcm.answer("patient-phone", [Reply::Error(404, error("NOT_FOUND", "")), Reply::Bare(404, vec![])]);
+    let session = m.ongoing().await;
+    super::wait_for_dead(&m.app, 1).await;
+    m.doctor.act(&of(&session, "end")).await.expect(200);
+    let letters = super::wait_for_dead(&m.app, 2).await;
+    assert!(letters.iter().all(|letter| letter.last_error.as_deref().unwrap().starts_with("refused: status 404")));
+    assert!(devices::exists_active(&mut *m.app.app.conn().await.unwrap(), m.patient.id).await.unwrap());
+}
+
+#[tokio::test]
+async fn garbage_and_silence_are_no_answer() {
+    let (m, fcm) = with_fcm().await;
+    fcm.answer("patient-phone", [Reply::Garbage("<html>welcome to the hotel</html>"), Reply::Silence]);
+    m.ongoing().await;
+    got(&fcm, "patient-phone", 1).await;
+    let deadline = Instant::now() + Duration::from_secs(40);
+    let mut reasons = Vec::new();
+    while fcm.messages("patient-phone").len() < 3 {
+        for job in waiting(&m.app).await {
+            reasons.extend(job.last_error.filter(|reason| !reasons.contains(reason)));
+        }
+        m.app.advance(TimeDelta::milliseconds(200));
+        assert!(Instant::now() < deadline, "{reasons:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
+    settled(&m.app).await;
+    assert_eq!(reasons, ["an answer that is none", "no answer in time"]);
+    assert_eq!(dead(&m.app).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_provider_that_says_when_is_asked_then() {
+    let (m, fcm) = with_fcm().await;
+    fcm.answer("patient-phone", [Reply::Bare(429, vec![("retry-after", "120")]), Reply::Bare(429, vec![])]);
+    m.ongoing().await;
+    got(&fcm, "patient-phone", 1).await;
+    let due = async || loop {
+        if let Some(job) = waiting(&m.app).await.into_iter().find(|job| job.last_error.is_some()) {
+            return job.due_at - m.app.app.now();
+        }
+        sleep(Duration::from_millis(20)).await;
+    };
+    assert!(due().await > TimeDelta::seconds(110));
+    m.app.advance(TimeDelta::seconds(121));
+    got(&fcm, "patient-phone", 2).await;
+    while waiting(&m.app).await.iter().any(|job| job.attempts < 2) {
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert!(due().await > TimeDelta::seconds(50), "a minute where it does not say");
+    m.app.advance(TimeDelta::seconds(61));
+    got(&fcm, "patient-phone", 3).await;
+}
+
+#[tokio::test]
+async fn a_token_endpoint_in_trouble_is_waited_for() {
+    let (m, fcm) = with_fcm().await;
+    fcm.answer_token(500, "");
+    fcm.answer_token(200, "garbage");
+    fcm.answer_token(400, "{\"error\":\"invalid_grant\"}");
+    let mut tx = m.app.app.begin().await.unwrap();
+    tx.push("review.reply", &[m.patient.id], &[]);
+    m.app.app.commit(tx).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while fcm.messages("patient-phone").is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", waiting(&m.app).await);
+        m.app.advance(TimeDelta::seconds(1));
+        sleep(Duration::from_millis(50)).await;
+    }
+    settled(&m.app).await;
+    assert_eq!((fcm.assertions().len(), fcm.messages("patient-phone").len()), (4, 1));
+}
+
+#[tokio::test]
+async fn a_provider_that_is_gone_is_left_alone_for_a_while() {
+    let (m, fcm) = with_fcm().await;
+    let (patients, total) = (12, 12);
+    let mut users = Vec::new();
+    for number in 0..patients {
+        let patient = m.app.patient().await;
+        let token = format!("phone-{number}");
+        super::device(&patient, &token).await;
+        fcm.answer(&token, [Reply::Bare(500, vec![])]);
+        users.push(patient.id);
+    }
+    let mut tx = m.app.app.begin().await.unwrap();
+    tx.push("review.reply", &users[..1], &[]);
+    m.app.app.commit(tx).await.unwrap();
+    // One after the other, so that the breaker sees five in a row; those after it are turned away and lose no attempt.
+    for user in &users[1..] {
+        let before = fcm.all().len();
+        let mut tx = m.app.app.begin().await.unwrap();
+        tx.push("review.reply", &[*user], &[]);
+        m.app.app.commit(tx).await.unwrap();
+        let deadline = Instant::now() + Duration::from_millis(600);
+        while fcm.all().len() == before && Instant::now() < deadline {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+    assert!(fcm.all().len() < total, "{} of {total} got through", fcm.all().len());
+    assert!(waiting(&m.app).await.iter().any(|job| job.attempts == 0 && job.due_at > m.app.app.now()));
+}
+
+#[tokio::test]
+async fn credentials_that_are_none_are_said_at_the_start() {
+    let database = testing::database().await;
+    let files = Scratch::new("files").unwrap();
+    for (credentials, what) in [
+        ("{}", "is not the JSON file of a service account"),
+        ("{\"project_id\":\"p\",\"client_email\":\"e\",\"private_key\":\"none\"}", "no PEM of a private key"),
+        (
+            "{\"project_id\":\"p\",\"client_email\":\"e\",\"private_key\":\"-----BEGIN PRIVATE KEY-----\\nAAAA\\n-----END PRIVATE KEY-----\"}",
+            "no RSA key in PKCS#8",
+        ),
+    ] {
+        let mut config = Config::for_tests(files.path(), &database.url).unwrap();
+        config.fcm_credentials = Some(credentials.to_owned().into());
+        let open = Database::open(&config).await.unwrap();
+        let started = serve::start(config, &open, Clock::shifted(), telemetry::metrics_for_tests()).await;
+        let error = started.err().unwrap().to_string();
+        assert!(error.starts_with("CONSILIUM_FCM_CREDENTIALS: ") && error.contains(what), "{error}");
+    }
+}
