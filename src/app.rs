@@ -23,6 +23,7 @@ use crate::error::Result;
 use crate::gateways::codes::Codes;
 use crate::gateways::files::Files;
 use crate::gateways::media::Media;
+use crate::gateways::payments::Payments;
 use crate::gateways::push::Push;
 use crate::http::schemas::Schemas;
 
@@ -56,6 +57,8 @@ pub struct Parts {
     pub push: Push,
     /// A word to the outbox's workers that there is something new.
     pub outbox: watch::Sender<()>,
+    /// Who takes patients' payments.
+    pub payments: Payments,
     /// Counters of what somebody did lately.
     pub limits: Limits,
     /// Which tickets of browsers were used.

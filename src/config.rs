@@ -1,5 +1,7 @@
 //! Settings: flags, then `CONSILIUM_*` variables, then a TOML file, into one checked struct (running.md, settled 29, 31).
 
+mod payments;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -12,6 +14,8 @@ use figment::error::Kind;
 use figment::providers::{Format, Serialized, Toml};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+
+pub use payments::Cashfree;
 
 /// What flags, variables and the file may say; the names are those of running.md, in lower case.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,6 +37,10 @@ struct Raw {
     sms_url: String,
     fcm_credentials: String,
     fcm_url: String,
+    cashfree_client_id: String,
+    cashfree_client_secret: String,
+    cashfree_url: String,
+    cashfree_api_version: String,
     signing_keys: String,
     trusted_proxies: String,
     cors_origins: String,
@@ -98,6 +106,10 @@ impl Default for Raw {
             sms_url: String::new(),
             fcm_credentials: String::new(),
             fcm_url: "https://fcm.googleapis.com".to_owned(),
+            cashfree_client_id: String::new(),
+            cashfree_client_secret: String::new(),
+            cashfree_url: String::new(),
+            cashfree_api_version: "2023-08-01".to_owned(),
             signing_keys: String::new(),
             trusted_proxies: String::new(),
             cors_origins: String::new(),
@@ -182,6 +194,8 @@ pub struct Config {
     pub fcm_credentials: Option<SecretString>,
     /// Where FCM answers.
     pub fcm_url: String,
+    /// The account at the payment provider; none for the sandbox.
+    pub cashfree: Option<Cashfree>,
     /// `kid:secret` pairs, the first one signs; empty for the development keys in the database.
     pub signing_keys: Vec<(String, SecretString)>,
     /// Addresses whose `X-Forwarded-For` counts.
@@ -300,6 +314,7 @@ impl Config {
             sms_url: some(&raw.sms_url).map(SecretString::from),
             fcm_credentials: fcm_credentials(&raw.fcm_credentials)?,
             fcm_url: raw.fcm_url.clone(),
+            cashfree: payments::cashfree(&raw, production)?,
             signing_keys: signing_keys(&raw.signing_keys)?,
             trusted_proxies: list(&raw.trusted_proxies)
                 .map(|text| text.parse().map_err(|_| bad("trusted_proxies", "is a list of IP addresses")))
@@ -336,6 +351,9 @@ impl Config {
         if self.sms_url.is_none() {
             return Err(bad("sms_url", "must be set in production: there is no development inbox"));
         }
+        if self.cashfree.is_none() {
+            return Err(bad("cashfree_client_id", "must be set in production, with its secret: there is no sandbox"));
+        }
         if self.public_url.is_none() {
             return Err(bad("public_url", "must be set in production"));
         }
@@ -371,6 +389,7 @@ impl Config {
             &mut raw.signing_keys,
             &mut raw.sms_url,
             &mut raw.fcm_credentials,
+            &mut raw.cashfree_client_secret,
             &mut raw.database_url,
             &mut raw.redis_url,
         ] {
@@ -510,85 +529,4 @@ fn ttl(raw: &Raw) -> Result<Ttl, ConfigError> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    fn read(pairs: &[(&str, &str)]) -> Result<Raw, String> {
-        let all = pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        let figment = Figment::from(Serialized::defaults(Raw::default())).merge(variables(all));
-        figment.extract().map_err(|error| one_line(&error))
-    }
-
-    #[test]
-    fn variables_are_read_as_what_their_defaults_are() {
-        let raw = read(&[
-            ("CONSILIUM_LIVEKIT_API_SECRET", "01234567890123456789012345678901"),
-            ("CONSILIUM_LIVEKIT_API_KEY", "[1e9]"),
-            ("CONSILIUM_SMS_URL", "true"),
-            ("CONSILIUM_OTP_TTL", "60"),
-            ("CONSILIUM_PRODUCTION", "1"),
-            ("CONSILIUM_DEMO", "1"),
-            ("CONSILIUM_DEV_DB", "/elsewhere"),
-            ("CONSILIUM_DATABASE_URL", "postgres://ours"),
-            ("DATABASE_URL", "postgres://theirs"),
-            ("PATH", "/bin"),
-        ])
-        .unwrap();
-        assert_eq!(raw.livekit_api_secret, "01234567890123456789012345678901");
-        assert_eq!((raw.livekit_api_key.as_str(), raw.sms_url.as_str(), raw.otp_ttl), ("[1e9]", "true", 60));
-        assert_eq!((raw.production.read(), raw.demo), (Some(true), true));
-        assert_eq!(raw.database_url, "postgres://ours");
-        assert_eq!(read(&[("DATABASE_URL", "postgres://theirs")]).unwrap().database_url, "postgres://theirs");
-    }
-
-    #[test]
-    fn a_value_of_the_wrong_kind_is_not_repeated() {
-        for (name, value) in [
-            ("OTP_TTL", "hunter2"),
-            ("OTP_TTL", "-1"),
-            ("OTP_TTL", "99999999999"),
-            ("DEMO", "maybe"),
-            ("HUNTER", "zz9"),
-        ] {
-            let line = read(&[(&format!("CONSILIUM_{name}"), value)]).unwrap_err();
-            assert!(line.contains(&format!("CONSILIUM_{name}")) || line.contains("hunter"), "{line}");
-            assert!(!line.contains(value), "{line}");
-        }
-    }
-
-    #[test]
-    fn production_names_the_setting_it_misses() {
-        let raw = Raw { production: Flag::Number(1), ..Raw::default() };
-        let error = Config::check(raw).unwrap_err().to_string();
-        assert!(error.starts_with("CONSILIUM_SIGNING_KEYS:"), "{error}");
-    }
-
-    #[test]
-    fn printed_settings_hide_secrets() {
-        let raw = Raw { signing_keys: format!("a:{}", "s".repeat(32)), ..Raw::default() };
-        let printed = Config::check(raw).unwrap().printed();
-        assert!(printed.contains("signing_keys = \"(hidden)\""), "{printed}");
-        assert!(!printed.contains("ssss"), "{printed}");
-    }
-
-    #[test]
-    fn wrong_settings_are_refused_in_one_line() {
-        for raw in [
-            Raw { listen: "nowhere".to_owned(), ..Raw::default() },
-            Raw { charging: "maybe".to_owned(), ..Raw::default() },
-            Raw { access_token_ttl: 0, ..Raw::default() },
-            Raw { production: Flag::Word("ture".to_owned()), ..Raw::default() },
-            Raw { production: Flag::Number(2), ..Raw::default() },
-            Raw { signing_keys: "short:x".to_owned(), ..Raw::default() },
-            Raw { trusted_proxies: "a,b".to_owned(), ..Raw::default() },
-            Raw { fcm_credentials: "/no/such/file.json".to_owned(), ..Raw::default() },
-            Raw { redis_url: "localhost:6379".to_owned(), ..Raw::default() },
-            Raw { redis_ca_file: "/nowhere/ca.pem".to_owned(), ..Raw::default() },
-            Raw { redis_prefix: "a b".to_owned(), ..Raw::default() },
-        ] {
-            let error = Config::check(raw).unwrap_err().to_string();
-            assert!(error.starts_with("CONSILIUM_") && !error.contains('\n'), "{error}");
-        }
-    }
-}
+mod tests;

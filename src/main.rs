@@ -12,9 +12,12 @@ use consilium::config::{Config, Flags};
 use consilium::serve::{self, Database, StartError};
 use consilium::{demo_data, telemetry};
 use consilium_storage::clock::Clock;
+use consilium_storage::connect::payments;
+use consilium_storage::database::Conn;
 use consilium_storage::ids::UserId;
+use consilium_storage::money::Paise;
 use consilium_storage::outbox::{self, Which};
-use consilium_storage::{audit, settings};
+use consilium_storage::{audit, ledger, settings};
 
 #[derive(Parser)]
 #[command(name = "consilium", version, about = "A real-time medical consultation engine")]
@@ -59,6 +62,12 @@ enum Command {
     /// The audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// The ledger of all money.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Payments.
+    #[command(subcommand)]
+    Payments(PaymentsCommand),
     /// The epoch of all cursors.
     #[command(subcommand)]
     Epoch(EpochCommand),
@@ -97,6 +106,18 @@ struct NewDoctor {
 enum AuditCommand {
     /// Recompute every sealed block; exit 1 if one does not stand.
     Verify,
+}
+
+#[derive(Subcommand)]
+enum LedgerCommand {
+    /// Add everything up again; exit 1 if it does not come out.
+    Verify,
+}
+
+#[derive(Subcommand)]
+enum PaymentsCommand {
+    /// Orders that an admin has to look at, one a line; exit 1 if there are any.
+    Flagged,
 }
 
 #[derive(Subcommand)]
@@ -213,6 +234,8 @@ async fn administer(command: Command, config: &Config, database: &Database) -> R
                 return Ok(ExitCode::FAILURE);
             }
         },
+        Command::Ledger(LedgerCommand::Verify) => return verify_ledger(&mut conn).await,
+        Command::Payments(PaymentsCommand::Flagged) => return list_flagged(&mut conn).await,
         Command::Epoch(EpochCommand::Rotate) => {
             let epoch = settings::rotate_epoch(&mut conn).await.map_err(start_error)?;
             say(format!("the epoch is {epoch}; restart the nodes"));
@@ -260,6 +283,30 @@ async fn work_off(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn verify_ledger(conn: &mut Conn) -> Result<ExitCode, StartError> {
+    let found = ledger::verify(conn).await.map_err(start_error)?;
+    if found.add_up() {
+        say(format!("it adds up: {} postings", found.postings));
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(format!(
+        "it does not add up: the sum of all entries is {}, {} postings do not balance, {} wallets are not what moved them",
+        found.total, found.unbalanced, found.wallets
+    ));
+    Ok(ExitCode::FAILURE)
+}
+
+async fn list_flagged(conn: &mut Conn) -> Result<ExitCode, StartError> {
+    let flagged = payments::list_flagged(conn).await.map_err(start_error)?;
+    for order in &flagged {
+        let paid = order.paid.map_or_else(|| "?".to_owned(), Paise::rupees);
+        let status = order.status.as_str();
+        let (at, amount) = (order.at.to_rfc3339(), order.amount.rupees());
+        say(format!("{at} {} {} {status} ordered {amount} paid {paid}", order.id, order.flag));
+    }
+    Ok(if flagged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn start_error(error: impl std::fmt::Display) -> StartError {

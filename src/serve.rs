@@ -3,7 +3,7 @@
 mod accept;
 mod lean;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,7 @@ use crate::gateways::codes::Codes;
 use crate::gateways::files::Files;
 use crate::gateways::files::links::LinkKeys;
 use crate::gateways::media::Media;
+use crate::gateways::payments::{Cashfree, PaymentError, Payments, Policy, Sandbox, cashfree};
 use crate::gateways::push::Push;
 use crate::http::{layers, openapi, schemas::Schemas};
 
@@ -209,6 +210,7 @@ async fn assemble(
         None => Codes::DevInbox(pool.clone(), clock.clone()),
     };
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let payments = take_payments(&config, &pool, &clock, address)?;
     let app = App::new(Parts {
         files: Files::local(config.files_dir(), public_url.clone(), LinkKeys::new(&keys)),
         public_url,
@@ -227,6 +229,7 @@ async fn assemble(
         media,
         push,
         outbox: Default::default(),
+        payments,
         metrics,
         tracker,
     });
@@ -262,6 +265,31 @@ fn push(config: &Config, pool: &Pool, clock: &Clock) -> Result<Push, StartError>
         .map_err(|error| StartError::because("CONSILIUM_FCM_CREDENTIALS", error))
 }
 
+/// The configured provider, or the sandbox, whose webhooks come to this very node.
+fn take_payments(config: &Config, pool: &Pool, clock: &Clock, address: SocketAddr) -> Result<Payments, StartError> {
+    const WEBHOOK: &str = "/api/v2/payments/cashfree/webhook";
+    let wrong = |error: PaymentError| StartError::because("CONSILIUM_CASHFREE_URL", error);
+    let Some(account) = &config.cashfree else {
+        let ip = match address.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        let url = format!("http://{}{WEBHOOK}", SocketAddr::new(ip, address.port()));
+        return Ok(Payments::Sandbox(Sandbox::new(pool.clone(), clock.clone(), url).map_err(wrong)?));
+    };
+    // The provider takes nothing but https for its webhooks; without it they are set on its dashboard.
+    let reachable = config.public_url.as_ref().filter(|url| url.starts_with("https://"));
+    let account = cashfree::Account {
+        url: account.url.clone(),
+        client_id: account.client_id.clone(),
+        client_secret: account.client_secret.clone(),
+        version: account.api_version.clone(),
+        notify_url: reachable.map(|url| format!("{url}{WEBHOOK}")),
+    };
+    Ok(Payments::Cashfree(Cashfree::new(account, Policy::default()).map_err(wrong)?))
+}
+
 /// The configured keys, or the development key that all nodes of one database share (settled 29).
 async fn signing_keys(
     config: &Config,
@@ -281,7 +309,10 @@ pub fn router(app: &App) -> (Router, Arc<aide::openapi::OpenApi>) {
     let mut routes = routes.merge(crate::live::pages()).merge(crate::http::pictures::router());
     routes = routes.merge(crate::http::file_door::router());
     if !app.config.production {
-        routes = routes.merge(crate::demo::router()).merge(crate::dev::router());
+        routes = routes
+            .merge(crate::demo::router())
+            .merge(crate::dev::router())
+            .merge(crate::connect::payments::dev::router());
     }
     (layers::surround(routes, app), document)
 }

@@ -12,6 +12,8 @@ pub mod followups;
 pub mod lab_tests;
 pub mod media_webhook;
 pub mod messages;
+pub mod offers;
+pub mod payments;
 pub mod prescriptions;
 pub mod presence;
 pub mod reviews;
@@ -45,4 +47,6 @@ pub fn router() -> ApiRouter<App> {
         .merge(reviews::router())
         .merge(followups::router())
         .merge(devices::router())
+        .merge(offers::router())
+        .merge(payments::router())
 }

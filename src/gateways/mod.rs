@@ -4,4 +4,5 @@ mod breaker;
 pub mod codes;
 pub mod files;
 pub mod media;
+pub mod payments;
 pub mod push;

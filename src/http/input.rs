@@ -129,7 +129,12 @@ async fn read_body<T: Part>(app: &App, body: axum::body::Body, issues: &mut Vec<
             }
         }
     };
-    match checker.read("body", value) {
+    let read = if checker.exact_numbers() {
+        checker.read_exactly("body", &value, &bytes)
+    } else {
+        checker.read("body", value)
+    };
+    match read {
         Ok(value) => Ok(Some(value)),
         Err(found) => {
             issues.extend(found);

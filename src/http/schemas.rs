@@ -57,21 +57,38 @@ impl Checker {
         self.schema.get("x-body-optional") == Some(&Value::Bool(true))
     }
 
+    /// Whether numbers are wanted as they were written, not as floats: the type says `x-exact-numbers`.
+    #[must_use]
+    pub fn exact_numbers(&self) -> bool {
+        self.schema.get("x-exact-numbers") == Some(&Value::Bool(true))
+    }
+
+    /// As [`Checker::read`], with the text that the value was parsed from read anew: a number that was written with more
+    /// digits than a float holds is checked as a float and taken as it was written.
+    ///
+    /// # Errors
+    /// The failures.
+    pub fn read_exactly<T: DeserializeOwned>(&self, place: &str, value: &Value, text: &[u8]) -> Result<T, Vec<Issue>> {
+        self.check(place, value)?;
+        serde_json::from_slice(text).map_err(|error| unreadable(place, &error))
+    }
+
     /// The value as `T`, or every failure, each located under `place`.
     ///
     /// # Errors
     /// The failures.
     pub fn read<T: DeserializeOwned>(&self, place: &str, value: Value) -> Result<T, Vec<Issue>> {
+        self.check(place, &value)?;
+        serde_json::from_value(value).map_err(|error| unreadable(place, &error))
+    }
+
+    fn check(&self, place: &str, value: &Value) -> Result<(), Vec<Issue>> {
         let mut issues = Vec::new();
-        for error in self.validator.iter_errors(&value) {
+        for error in self.validator.iter_errors(value) {
             collect(place, &error, &mut issues);
         }
-        find_nul(&value, &mut vec![place.into()], &mut issues);
-        if !issues.is_empty() {
-            return Err(issues);
-        }
-        serde_json::from_value(value)
-            .map_err(|error| vec![Issue { loc: vec![place.into()], msg: error.to_string(), kind: "value_error" }])
+        find_nul(value, &mut vec![place.into()], &mut issues);
+        if issues.is_empty() { Ok(()) } else { Err(issues) }
     }
 
     /// Texts of a query or path as the JSON types that the schema asks for, with what does not parse.
@@ -92,6 +109,10 @@ impl Checker {
         }
         (Value::Object(object), issues)
     }
+}
+
+fn unreadable(place: &str, error: &serde_json::Error) -> Vec<Issue> {
+    vec![Issue { loc: vec![place.into()], msg: error.to_string(), kind: "value_error" }]
 }
 
 fn parse_text(property: &Value, text: &str) -> Result<Value, (&'static str, &'static str)> {

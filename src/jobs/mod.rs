@@ -4,6 +4,7 @@ pub mod files;
 pub mod housekeeping;
 pub mod media;
 mod outbox;
+pub mod payments;
 pub mod presence;
 pub mod reminders;
 pub mod revocations;
@@ -40,6 +41,7 @@ pub fn start(app: &App, owner: Options) {
         housekeeping::forget(&app);
         Ok(())
     });
+    every(app, "payments", Duration::from_secs(5), |app| async move { payments::reconcile(&app).await });
     every(app, "partitions", Duration::from_secs(3600), move |app| {
         let owner = owner.clone();
         async move { housekeeping::partitions(&app, &owner).await }

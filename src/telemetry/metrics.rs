@@ -163,6 +163,15 @@ pub static METRICS: &[Metric] = &[
         one_of("outcome", &["ok", "missing", "refused", "invalid", "troubled", "unreachable", "turned_away"]),
     ], Unit::Count, "Calls to LiveKit"),
 
+    // Payments
+    counter("consilium_payments_total", &[one_of("outcome", &["success", "failed", "expired"])], Unit::Count, "Top-up orders that were settled"),
+    counter("consilium_payments_reconciled_total", &[], Unit::Count, "Paid orders that were found by asking unasked: their webhooks were lost"),
+    counter("consilium_payments_flagged_total", &[one_of("reason", &["AMOUNT_DIFFERS", "UNRESOLVED"])], Unit::Count, "Payments left to an admin: consilium payments flagged"),
+    counter("consilium_payment_calls_total", &[
+        one_of("call", &["create_order", "get_order", "get_payments"]),
+        one_of("outcome", &["ok", "refused", "unreachable", "turned_away"]),
+    ], Unit::Count, "Calls to the payment provider"),
+
     // The process, where the system tells (Linux)
     gauge("process_resident_memory_bytes", &[], Unit::Bytes, "Resident memory"),
     counter("process_cpu_seconds_total", &[], Unit::Seconds, "Processor time, in whole seconds"),

@@ -77,6 +77,8 @@ typed_id! {
     PrescriptionId,
     /// The lab tests recommended in a session.
     LabOrderId,
+    /// An offer.
+    OfferId,
 }
 
 /// A top-up order, ours and the payment provider's: `cf_order_…` (connect-v2 §1).

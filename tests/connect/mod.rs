@@ -14,6 +14,8 @@ mod kit;
 mod lab_tests;
 mod media_webhook;
 mod messages;
+mod offers;
+mod payments;
 mod prescription_pdf;
 mod prescriptions;
 mod races;

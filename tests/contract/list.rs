@@ -6,7 +6,7 @@ use axum::http::Method;
 use consilium_storage::accounts::Role;
 
 /// The rows that are served, besides the root pages `G44-47`.
-const SERVED: &str = "C1-51,C63-91,C100-102,C109,C117-118,C120-125,G44-47,R1-4,X1-3";
+const SERVED: &str = "C1-51,C63-91,C94-95,C100-102,C109,C114-119,C120-125,C132-135,G44-47,R1-4,X1-3";
 
 /// Served, but no part of an OpenAPI document: pages, the document itself, the WebSocket upgrade.
 const OUTSIDE: [&str; 6] = ["/docs", "/redoc", "/openapi.json", "/asyncapi.json", "/metrics", "/api/v2/connect/ws"];
@@ -77,7 +77,8 @@ impl Row {
 
     /// The path with something in place of its ids that is no id; none where it takes no id.
     pub(crate) fn path_of_nonsense(&self) -> Option<String> {
-        self.path.contains("_id}").then(|| fill(self.path, "no-id"))
+        // An order's id is no UUID: one that is not ours names nothing.
+        (self.path.contains("_id}") && self.id != "C115").then(|| fill(self.path, "no-id"))
     }
 
     /// Whom it serves; none where no token is needed.
@@ -89,7 +90,7 @@ impl Row {
             "admin" => Some(vec![Role::Admin]),
             "participant" | "client, doctor" => Some(vec![Role::Client, Role::Doctor]),
             "any" => Some(vec![Role::Client, Role::Doctor, Role::Admin]),
-            "public" | "optional auth" | "media server" | "—" => None,
+            "public" | "optional auth" | "media server" | "provider" | "—" => None,
             other => panic!("{}: whom does {other:?} mean?", self.id),
         }
     }

@@ -1,5 +1,6 @@
 //! The outside services, against peers of our own on 127.0.0.1.
 
+mod cashfree;
 mod file_door;
 mod media;
 mod media_fixtures;

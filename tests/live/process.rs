@@ -59,6 +59,8 @@ async fn a_wrong_setting_is_named_in_one_line() {
     let keys = ("CONSILIUM_SIGNING_KEYS", "k1:0123456789abcdef0123456789abcdef");
     let livekit = ("CONSILIUM_LIVEKIT_API_SECRET", "fedcba9876543210fedcba9876543210");
     let sms = ("CONSILIUM_SMS_URL", "https://sms.example/send");
+    let cashfree =
+        (("CONSILIUM_CASHFREE_CLIENT_ID", "CF10203040"), ("CONSILIUM_CASHFREE_CLIENT_SECRET", "cfsk_0123456789abcdef"));
     let production: &[&str] = &["serve", "--production"];
     let cases: &[Case] = &[
         (&["serve"], &[("CONSILIUM_LISTEN", "nowhere")], "CONSILIUM_LISTEN"),
@@ -79,7 +81,9 @@ async fn a_wrong_setting_is_named_in_one_line() {
         (production, &[keys], "CONSILIUM_LIVEKIT_API_SECRET"),
         (production, &[("CONSILIUM_SIGNING_KEYS", "k1:short")], "CONSILIUM_SIGNING_KEYS"),
         (production, &[keys, livekit], "CONSILIUM_SMS_URL"),
-        (production, &[keys, livekit, sms], "CONSILIUM_PUBLIC_URL"),
+        (production, &[keys, livekit, sms], "CONSILIUM_CASHFREE_CLIENT_ID"),
+        (production, &[keys, livekit, sms, cashfree.0], "CONSILIUM_CASHFREE_CLIENT_SECRET"),
+        (production, &[keys, livekit, sms, cashfree.0, cashfree.1], "CONSILIUM_PUBLIC_URL"),
     ];
     for (arguments, settings, named) in cases {
         let (code, line) = refused(arguments, settings).await;

@@ -15,6 +15,7 @@ use consilium_storage::accounts::{Role, admins};
 use consilium_storage::audit;
 use consilium_storage::clock::Clock;
 use consilium_storage::connect::doctors::{self, NewDoctor};
+use consilium_storage::connect::payments;
 use consilium_storage::database::Options;
 use consilium_storage::ids::{OrderId, SessionId, UserId};
 use consilium_storage::ledger::{self, Kind, Posting, Reference};
@@ -213,6 +214,21 @@ impl TestApp {
         let found = ledger::verify(&mut self.app.conn().await.unwrap()).await.unwrap();
         assert!(found.add_up(), "{found:?}");
         found.postings
+    }
+
+    /// The orders that an admin has to look at.
+    pub(crate) async fn flagged_payments(&self) -> Vec<payments::Flagged> {
+        payments::list_flagged(&mut *self.app.conn().await.unwrap()).await.unwrap()
+    }
+
+    /// Cuts every connection of the server that waits for a lock, as a crash would; answers how many.
+    pub(crate) async fn cut_waiting(&self) -> i64 {
+        testing::cut_waiting(&self.database).await
+    }
+
+    /// How many audit rows there are of this action by this account.
+    pub(crate) async fn acts(&self, action: &str, actor: UserId) -> i64 {
+        testing::count_acts(&self.database, action, actor).await
     }
 
     /// How many audit rows there are of this action on this account.

@@ -4,6 +4,7 @@
 
 pub(crate) mod app;
 pub(crate) mod browser;
+pub(crate) mod cashfree;
 pub(crate) mod client;
 pub(crate) mod fcm;
 pub(crate) mod meeting;

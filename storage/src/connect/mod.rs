@@ -10,10 +10,13 @@ pub mod followups;
 pub mod lab_tests;
 pub mod media;
 pub mod messages;
+pub mod offers;
 pub mod payloads;
+pub mod payments;
 pub mod prescriptions;
 pub mod receipts;
 pub mod reviews;
+pub mod sandbox;
 pub mod sessions;
 pub mod wallet;
 

@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod followup;
+pub mod payment;
 pub mod session;
 pub mod video;
 

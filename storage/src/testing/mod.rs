@@ -191,6 +191,45 @@ pub async fn count_rows(database: &TestDb, table: &str) -> i64 {
     }
 }
 
+/// How many audit rows there are of this action by this account.
+///
+/// # Panics
+/// When the database cannot be asked.
+pub async fn count_acts(database: &TestDb, action: &str, actor: crate::ids::UserId) -> i64 {
+    let counted = async {
+        let mut connection = PgConnection::connect_with(&database.options).await?;
+        sqlx::query_scalar("select count(*) from audit_log where action = $1 and actor_id = $2")
+            .bind(action)
+            .bind(actor)
+            .fetch_one(&mut connection)
+            .await
+    };
+    match counted.await {
+        Ok(count) => count,
+        Err::<i64, sqlx::Error>(error) => panic!("no count of {action}: {error}"),
+    }
+}
+
+/// Cuts every connection to this database that waits for a row, as a crash of its client would. Answers how many.
+///
+/// # Panics
+/// When the database cannot be asked.
+pub async fn cut_waiting(database: &TestDb) -> i64 {
+    let cut = async {
+        let mut connection = PgConnection::connect_with(&database.options).await?;
+        sqlx::query_scalar(
+            "select count(*) filter (where pg_terminate_backend(pid, 5000)) from pg_stat_activity
+             where datname = current_database() and wait_event_type = 'Lock'",
+        )
+        .fetch_one(&mut connection)
+        .await
+    };
+    match cut.await {
+        Ok(count) => count,
+        Err::<i64, sqlx::Error>(error) => panic!("nothing was cut: {error}"),
+    }
+}
+
 /// The newest session of a patient or doctor.
 ///
 /// # Errors

@@ -114,6 +114,7 @@ async fn end_locked(app: &App, tx: &mut Tx, mut session: Session, by: Actor, bod
         open.ended_at = Some(ended_at);
         tx.emit(Event::CallEnded(CallChanged { call: open, by: Some(by) }), &parties);
     }
+    // The last but one of settled 10, which the patient alone gets.
     if let Some(balance) = charge.balance {
         let data = WalletUpdated { order_id: None, session_id: Some(session.id), balance };
         tx.emit(Event::WalletUpdated(data), &[session.patient_id]);

@@ -1,0 +1,138 @@
+//! Settling an order (115, 116, the reconciler): whatever the provider says, however often, in whatever order and
+//! through whichever door, an order is credited once.
+
+use chrono::TimeDelta;
+use consilium_storage::audit::{self, Entry};
+use consilium_storage::connect::payloads::{PaymentChanged, WalletUpdated};
+use consilium_storage::connect::payments::{self, Flag, Order};
+use consilium_storage::connect::wallet;
+use consilium_storage::events::Event;
+use consilium_storage::ids::OrderId;
+use consilium_storage::money::Paise;
+use consilium_storage::states::payment::{self, Status};
+use consilium_storage::states::{Illegal, Step};
+use consilium_storage::tx::Tx;
+
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::gateways::payments::{Paid, Report};
+
+/// Applies a report to its order under the order's row lock: whoever comes second finds it done. Answers the order's
+/// status then; none for an order that is not here.
+///
+/// # Errors
+/// When Postgres cannot be asked; nothing is applied then, and the next report finds the order as it was.
+pub async fn settle(app: &App, id: &OrderId, report: &Report) -> Result<Option<Status>> {
+    let mut tx = app.begin().await?;
+    let Some(order) = payments::find_for_update(tx.conn(), id).await? else { return Ok(None) };
+    let status = match report {
+        Report::Open => lapse(app, &mut tx, &order).await?,
+        Report::Failed => fail(&mut tx, &order).await?,
+        Report::Expired => {
+            payments::set_final(tx.conn(), id).await?;
+            expire(&mut tx, &order).await?
+        }
+        Report::Paid(paid) => pay(&mut tx, &order, paid).await?,
+    };
+    app.commit(tx).await?;
+    Ok(Some(status))
+}
+
+/// Credits the amount and the bonus, if exactly the order's amount was paid.
+async fn pay(tx: &mut Tx, order: &Order, paid: &Paid) -> Result<Status> {
+    let Ok(Step::To(status)) = payment::transition(order.status, payment::Event::Paid) else { return Ok(order.status) };
+    if !paid.is(order.amount) {
+        flag(tx, order, Flag::AmountDiffers, paid.payment_amount.paise()).await?;
+        return Ok(order.status);
+    }
+    let now = tx.now();
+    let credited = payments::credit(tx.conn(), order, paid.payment_id.as_deref(), now).await?;
+    let balance = credited.ok_or_else(|| Error::internal("an order that was not paid had been credited"))?;
+    let parties = [order.patient_id];
+    let changed = PaymentChanged { order_id: order.id.clone(), balance };
+    tx.emit(Event::PaymentSuccess(changed), &parties);
+    let updated = WalletUpdated { order_id: Some(order.id.clone()), session_id: None, balance };
+    tx.emit(Event::WalletUpdated(updated), &parties);
+    note(tx, order, "payment.credit").await?;
+    count("success");
+    Ok(status)
+}
+
+/// A failed attempt is told once; the order may still be paid.
+async fn fail(tx: &mut Tx, order: &Order) -> Result<Status> {
+    match payment::transition(order.status, payment::Event::Failed) {
+        Ok(Step::To(status)) => {
+            payments::set_unpaid(tx.conn(), &order.id, status).await?;
+            let held = wallet::find(tx.conn(), order.patient_id).await?;
+            let balance = held.map_or(Paise::ZERO, |held| held.balance);
+            let changed = PaymentChanged { order_id: order.id.clone(), balance };
+            tx.emit(Event::PaymentFailed(changed), &[order.patient_id]);
+            note(tx, order, "payment.fail").await?;
+            count("failed");
+            Ok(status)
+        }
+        // A late word about an attempt before the one that counted.
+        Ok(Step::Held) | Err(Illegal) => Ok(order.status),
+    }
+}
+
+async fn expire(tx: &mut Tx, order: &Order) -> Result<Status> {
+    match payment::transition(order.status, payment::Event::Expired) {
+        Ok(Step::To(status)) => {
+            payments::set_unpaid(tx.conn(), &order.id, status).await?;
+            note(tx, order, "payment.expire").await?;
+            count("expired");
+            Ok(status)
+        }
+        Ok(Step::Held) | Err(Illegal) => Ok(order.status),
+    }
+}
+
+/// The provider was asked and nothing is decided: after its time the order is EXPIRED here, and goes on being asked for
+/// as long as the provider would still take a payment.
+async fn lapse(app: &App, tx: &mut Tx, order: &Order) -> Result<Status> {
+    if app.now() < order.expires_at {
+        return Ok(order.status);
+    }
+    expire(tx, order).await
+}
+
+/// Leaves an order to an admin that the provider could not or would not tell of for so long.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn give_up_after(app: &App, id: &OrderId, patience: TimeDelta) -> Result<()> {
+    let mut tx = app.begin().await?;
+    let Some(order) = payments::find_for_update(tx.conn(), id).await? else { return Ok(()) };
+    if tx.now() - order.created_at >= patience {
+        flag(&mut tx, &order, Flag::Unresolved, None).await?;
+    }
+    app.commit(tx).await
+}
+
+/// Something that no rule may decide: not credited, and left for an admin.
+async fn flag(tx: &mut Tx, order: &Order, flag: Flag, paid: Option<Paise>) -> Result<()> {
+    let now = tx.now();
+    if payments::set_flag(tx.conn(), &order.id, flag, paid, now).await? {
+        note(tx, order, "payment.flag").await?;
+        metrics::counter!("consilium_payments_flagged_total", "reason" => flag.as_str()).increment(1);
+        tracing::error!(
+            order.id = %order.id,
+            payment.flag = flag.as_str(),
+            order.amount = order.amount.0,
+            payment.amount = paid.map(|paid| paid.0),
+            "a payment needs an admin's eye: consilium payments flagged"
+        );
+    }
+    Ok(())
+}
+
+async fn note(tx: &mut Tx, order: &Order, action: &str) -> Result<()> {
+    let subject = Some(order.patient_id);
+    let entry = Entry { at: tx.now(), actor: None, role: "system", action, subject, session: None };
+    Ok(audit::append(tx.conn(), entry).await?)
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("consilium_payments_total", "outcome" => outcome).increment(1);
+}

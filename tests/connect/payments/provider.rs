@@ -1,0 +1,132 @@
+//! The same endpoints over a Cashfree of our own: what it answers, and what becomes of an order when it does not.
+
+use chrono::TimeDelta;
+use serde_json::json;
+
+use super::{FAILED, ORDERS, SUCCESS, balance, money_events, order, status, verify};
+use crate::support::app::TestApp;
+use crate::support::cashfree::{CLIENT_SECRET, CashfreePeer, Fault, sign, webhook};
+use crate::support::client::Client;
+use crate::support::meeting::text;
+
+async fn start() -> (TestApp, CashfreePeer, Client) {
+    let peer = CashfreePeer::start().await;
+    let app = TestApp::start_with(|config| {
+        config.cashfree = Some(peer.settings());
+        config.ttl.access_token = TimeDelta::days(90);
+    })
+    .await;
+    let patient = app.patient().await;
+    (app, peer, patient)
+}
+
+#[tokio::test]
+async fn a_top_up_from_order_to_credit() {
+    let (app, peer, patient) = start().await;
+    let made = patient.post(ORDERS, json!({"amount": 50_010})).await.expect(201);
+    let id = text(&made["order_id"]).to_owned();
+    assert_eq!(made["payment_session_id"], format!("session_{id}_Payment"));
+    let sent = &peer.requests()[0].body;
+    assert!(sent.contains("\"order_amount\":500.10,"), "{sent}");
+    assert!(sent.contains(&format!("\"customer_id\":\"{}\"", patient.id.0.simple())), "{sent}");
+    assert_eq!(status(&patient, &id).await, "PENDING");
+    peer.attempt(&id, "USER_DROPPED", "500.10");
+    assert_eq!(status(&patient, &id).await, "FAILED");
+    peer.attempt(&id, "PENDING", "500.10");
+    assert_eq!(status(&patient, &id).await, "FAILED");
+    peer.attempt(&id, "SUCCESS", "500.10");
+    let seen = verify(&patient, &id).await.expect(200);
+    assert_eq!((&seen["status"], &seen["wallet_balance"]), (&json!("SUCCESS"), &json!(50_010)));
+    // A credited order is not asked for any more.
+    let asked = peer.requests().len();
+    assert_eq!(verify(&patient, &id).await.expect(200), seen);
+    assert_eq!(peer.requests().len(), asked);
+    assert!(peer.refused().is_empty(), "{:?}", peer.refused());
+    assert_eq!(money_events(&patient).await, ["payment.failed", "payment.success", "wallet.updated"]);
+
+    // Its webhooks are signed with the account's own secret, not with the sandbox's.
+    let id = order(&patient, 50_000).await;
+    let body = webhook(SUCCESS, &id, "500.00", "500.00");
+    let with = async |secret: &str| super::deliver_with(&app, "17", &sign(secret, "17", body.as_bytes()), &body).await;
+    with(super::SECRET).await.refused(401, "BAD_SIGNATURE");
+    with(CLIENT_SECRET).await.expect(200);
+    assert_eq!(balance(&patient).await, 100_010);
+    assert_eq!(app.ledger_adds_up().await, 2);
+}
+
+#[tokio::test]
+async fn no_order_is_kept_that_the_provider_did_not_open() {
+    let (app, peer, patient) = start().await;
+    for fault in [Fault::Internal, Fault::ProxyPage, Fault::Garbage, Fault::OtherShape] {
+        peer.fail_always(Some(fault));
+        let answer = patient.post_once(ORDERS, "key", json!({"amount": 50_000})).await;
+        answer.refused(503, "PAYMENT_UNAVAILABLE");
+        assert!(answer.retry_after() >= 1);
+    }
+    assert_eq!(patient.get("analytics/user/orders").await.expect(200)["total"], 0);
+    peer.fail_always(None);
+    // The key was not spent on a refusal.
+    patient.post_once(ORDERS, "key", json!({"amount": 50_000})).await.expect(201);
+    assert_eq!(patient.get("analytics/user/orders").await.expect(200)["total"], 1);
+    assert_eq!(app.audited("payment.order", patient.id).await, 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_leaves_the_order_as_it_was() {
+    let (app, peer, patient) = start().await;
+    let id = order(&patient, 50_000).await;
+    peer.attempt(&id, "SUCCESS", "500.00");
+    for fault in [Fault::Internal, Fault::Garbage, Fault::OtherShape] {
+        peer.fail_always(Some(fault));
+        let answer = verify(&patient, &id).await;
+        answer.refused(503, "PAYMENT_UNAVAILABLE");
+        let stored = patient.get("analytics/user/orders").await.expect(200)["items"][0].clone();
+        assert_eq!(stored["status"], "PENDING");
+    }
+    // What is known already is told without it.
+    let failed = order_failed_before(&app, &peer, &patient).await;
+    peer.fail_always(Some(Fault::Internal));
+    assert_eq!(status(&patient, &failed).await, "FAILED");
+    assert_eq!(balance(&patient).await, 0);
+    // A webhook needs no asking.
+    let body = webhook(SUCCESS, &id, "500.00", "500.00");
+    super::deliver_with(&app, "17", &sign(CLIENT_SECRET, "17", body.as_bytes()), &body).await.expect(200);
+    assert_eq!((status(&patient, &id).await.as_str(), balance(&patient).await), ("SUCCESS", 50_000));
+}
+
+async fn order_failed_before(app: &TestApp, peer: &CashfreePeer, patient: &Client) -> String {
+    peer.fail_always(None);
+    let id = order(patient, 50_000).await;
+    let body = webhook(FAILED, &id, "500.00", "500.00");
+    super::deliver_with(app, "17", &sign(CLIENT_SECRET, "17", body.as_bytes()), &body).await.expect(200);
+    id
+}
+
+#[tokio::test]
+async fn a_payment_of_another_amount_is_not_credited() {
+    let (app, peer, patient) = start().await;
+    let id = order(&patient, 50_000).await;
+    peer.attempt(&id, "SUCCESS", "5.00");
+    assert_eq!(status(&patient, &id).await, "PENDING");
+    assert_eq!((balance(&patient).await, app.flagged_payments().await.len()), (0, 1));
+    peer.attempt(&id, "SUCCESS", "500.00");
+    assert_eq!((status(&patient, &id).await.as_str(), balance(&patient).await), ("SUCCESS", 50_000));
+}
+
+#[tokio::test]
+async fn an_order_that_the_provider_has_closed_is_expired() {
+    let (_app, peer, patient) = start().await;
+    let (late, closed) = (order(&patient, 50_000).await, order(&patient, 50_000).await);
+    peer.set_status(&closed, "TERMINATED");
+    assert_eq!(status(&patient, &closed).await, "EXPIRED");
+    // One that is under way when the order closes may still arrive.
+    peer.attempt(&late, "PENDING", "500.00");
+    peer.set_status(&late, "EXPIRED");
+    assert_eq!(status(&patient, &late).await, "PENDING");
+    peer.attempt(&late, "SUCCESS", "500.00");
+    assert_eq!((status(&patient, &late).await.as_str(), balance(&patient).await), ("SUCCESS", 50_000));
+    // One that the provider has forgotten: nobody can be asked, so what is stored is told.
+    let forgotten = order(&patient, 50_000).await;
+    peer.forget(&forgotten);
+    assert_eq!(status(&patient, &forgotten).await, "PENDING");
+}

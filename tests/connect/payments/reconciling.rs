@@ -1,0 +1,131 @@
+//! Nobody comes back and no webhook comes: the server asks by itself, so that no paid order is left uncredited.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use consilium::jobs::payments::reconcile;
+use consilium_storage::connect::sandbox::Outcome;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::{balance, money_events, order, pay_silently, play, start};
+use crate::support::app::TestApp;
+use crate::support::cashfree::{CashfreePeer, Fault};
+use crate::support::client::Client;
+
+async fn stored(client: &Client, id: &str) -> Value {
+    let page = client.get("analytics/user/orders?limit=100").await.expect(200);
+    page["items"].as_array().unwrap().iter().find(|order| order["order_id"] == id).unwrap().clone()
+}
+
+/// Runs the job until the order stands so: the server's own rounds may have taken it first.
+async fn becomes(app: &TestApp, client: &Client, id: &str, status: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        reconcile(&app.app).await.unwrap();
+        let order = stored(client, id).await;
+        if order["status"] == status {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it stays {order}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lost_webhook_is_made_up_for_once() {
+    let (app, patient) = start().await;
+    let (paid, failed, open) =
+        (order(&patient, 50_000).await, order(&patient, 50_000).await, order(&patient, 50_000).await);
+    pay_silently(&app, &paid, Outcome::Success).await;
+    pay_silently(&app, &failed, Outcome::Failed).await;
+    // Not at once: most payers come back by themselves.
+    reconcile(&app.app).await.unwrap();
+    assert_eq!(stored(&patient, &paid).await["status"], "PENDING");
+    app.advance(TimeDelta::seconds(61));
+    becomes(&app, &patient, &paid, "SUCCESS").await;
+    becomes(&app, &patient, &failed, "FAILED").await;
+    assert_eq!((stored(&patient, &open).await["status"].as_str(), balance(&patient).await), (Some("PENDING"), 50_000));
+    // The second attempt of the failed one succeeds, and that too is told to nobody.
+    pay_silently(&app, &failed, Outcome::Success).await;
+    app.advance(TimeDelta::minutes(3));
+    becomes(&app, &patient, &failed, "SUCCESS").await;
+    for _ in 0..3 {
+        app.advance(TimeDelta::hours(1));
+        reconcile(&app.app).await.unwrap();
+    }
+    play(&app, &paid, "success").await;
+    assert_eq!(balance(&patient).await, 100_000);
+    let mut events = money_events(&patient).await;
+    events.sort();
+    assert_eq!(events, ["payment.failed", "payment.success", "payment.success", "wallet.updated", "wallet.updated"]);
+    assert_eq!(app.ledger_adds_up().await, 2);
+}
+
+#[tokio::test]
+async fn an_order_nobody_pays_expires_after_a_day() {
+    let (app, patient) = start().await;
+    let id = order(&patient, 50_000).await;
+    app.advance(TimeDelta::hours(23));
+    reconcile(&app.app).await.unwrap();
+    assert_eq!(stored(&patient, &id).await["status"], "PENDING");
+    app.advance(TimeDelta::hours(1));
+    becomes(&app, &patient, &id, "EXPIRED").await;
+    assert!(money_events(&patient).await.is_empty());
+}
+
+#[tokio::test]
+async fn many_rounds_at_once_share_the_work() {
+    let (app, patient) = start().await;
+    let mut ids = Vec::new();
+    for _ in 0..12 {
+        let id = order(&patient, 1_000).await;
+        pay_silently(&app, &id, Outcome::Success).await;
+        ids.push(id);
+    }
+    app.advance(TimeDelta::seconds(61));
+    let rounds = futures_util::future::join_all((0..6).map(|_| reconcile(&app.app))).await;
+    assert!(rounds.iter().all(Result::is_ok));
+    for id in &ids {
+        becomes(&app, &patient, id, "SUCCESS").await;
+    }
+    assert_eq!((balance(&patient).await, app.ledger_adds_up().await), (12_000, 12));
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_is_asked_again_later() {
+    let peer = CashfreePeer::start().await;
+    let app = TestApp::start_with(|config| {
+        config.cashfree = Some(peer.settings());
+        config.ttl.access_token = TimeDelta::days(90);
+    })
+    .await;
+    let patient = app.patient().await;
+    let (paid, gone) = (order(&patient, 50_000).await, order(&patient, 50_000).await);
+    peer.attempt(&paid, "SUCCESS", "500.00");
+    peer.forget(&gone);
+    peer.fail_always(Some(Fault::Internal));
+    app.advance(TimeDelta::days(2));
+    reconcile(&app.app).await.unwrap();
+    // Not asked is not expired: who knows whether it was paid.
+    assert_eq!(stored(&patient, &paid).await["status"], "PENDING");
+    peer.fail_always(None);
+    app.advance(TimeDelta::hours(7));
+    becomes(&app, &patient, &paid, "SUCCESS").await;
+    assert_eq!((balance(&patient).await, app.flagged_payments().await.len()), (50_000, 0));
+    // One that the provider knows nothing of is left to an admin after weeks.
+    app.advance(TimeDelta::days(30));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while app.flagged_payments().await.is_empty() {
+        reconcile(&app.app).await.unwrap();
+        assert!(Instant::now() < deadline, "it is not flagged");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let flagged = app.flagged_payments().await;
+    assert_eq!((flagged.len(), flagged[0].id.0.as_str(), flagged[0].flag.as_str()), (1, gone.as_str(), "UNRESOLVED"));
+    assert_eq!(stored(&patient, &gone).await["status"], json!("PENDING"));
+    let asked = peer.requests().len();
+    app.advance(TimeDelta::days(1));
+    reconcile(&app.app).await.unwrap();
+    assert_eq!(peer.requests().len(), asked, "nobody is asked any more");
+}
