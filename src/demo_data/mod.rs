@@ -1,7 +1,10 @@
 //! Demo data (running.md) and the accounts that the command line makes. What is there already stays as it is.
 
 mod consultations;
+mod money;
 mod people;
+
+use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use consilium_storage::accounts::patients::{self, Profile};
@@ -54,6 +57,8 @@ pub async fn seed(pool: &Pool, clock: &Clock) -> Result<()> {
     let patients = seed_patients(&mut tx).await?;
     seed_categories(&mut tx).await?;
     seed_catalogues(&mut tx).await?;
+    let offer = money::seed_offers(&mut tx).await?;
+    let mut topped_up = HashSet::new();
     for consultation in &CONSULTATIONS {
         let (Some(patient), Some(doctor)) = (patients.get(consultation.patient), doctors.get(consultation.doctor))
         else {
@@ -61,7 +66,11 @@ pub async fn seed(pool: &Pool, clock: &Clock) -> Result<()> {
         };
         // Their past is made with them, so that it is never made twice.
         if patient.is_new && doctor.is_new {
-            let past = past(consultation, patient.id, doctor.id, tx.now());
+            let mut past = past(consultation, patient.id, doctor.id, tx.now());
+            if topped_up.insert(patient.id) {
+                money::top_up(&mut tx, patient.id, offer.as_ref(), &past).await?;
+            }
+            money::charge(&mut tx, &mut past).await?;
             demo::insert_past(tx.conn(), &past).await?;
         }
     }

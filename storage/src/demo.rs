@@ -59,6 +59,14 @@ pub async fn has_categories(conn: &mut PgConnection) -> Result<bool> {
     Ok(sqlx::query_scalar!("select exists (select from health_categories) as \"some!\"").fetch_one(conn).await?)
 }
 
+/// Whether there is any offer.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn has_offers(conn: &mut PgConnection) -> Result<bool> {
+    Ok(sqlx::query_scalar!("select exists (select from wallet_offers) as \"some!\"").fetch_one(conn).await?)
+}
+
 /// Writes the consultation with its messages in both inboxes, and its review with the doctor's figures. Those of one
 /// person are to be written in the order of time.
 ///

@@ -89,6 +89,24 @@ async fn the_past_reads_like_any_other() {
 }
 
 #[tokio::test]
+async fn the_wallets_of_the_demo_add_up() {
+    let app = TestApp::start().await;
+    demo_data::seed(&app.app.pool, &app.clock).await.unwrap();
+    demo_data::seed(&app.app.pool, &app.clock).await.unwrap();
+    let patient = patient(&app, 1).await;
+    // 550 rupees of a Starter Pack, less 38 minutes at 5 and 63 minutes at 3.
+    assert_eq!(patient.get("wallet/balance").await.expect(200)["balance"], 17_100);
+    let moved = patient.get("wallet/transactions").await.expect(200);
+    let kinds: Vec<&Value> = moved["items"].as_array().unwrap().iter().map(|row| &row["type"]).collect();
+    assert_eq!(kinds, ["SESSION_DEBIT", "SESSION_DEBIT", "BONUS", "RECHARGE"]);
+    let offers = app.nobody().get("wallet/offers").await.expect(200);
+    assert_eq!((offers.as_array().unwrap().len(), &offers[0]["title"]), (3, &json!("Starter Pack")));
+    let orders = patient.get("analytics/user/orders").await.expect(200);
+    assert_eq!((&orders["total"], &orders["items"][0]["offer_id"]), (&json!(1), &offers[0]["id"]));
+    app.ledger_adds_up().await;
+}
+
+#[tokio::test]
 async fn accounts_of_the_command_line_sign_in_and_are_made_once() {
     let app = TestApp::start().await;
     let (pool, clock) = (&app.app.pool, &app.clock);
