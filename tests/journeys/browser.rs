@@ -37,6 +37,7 @@ async fn a_consultation_in_two_browsers() {
 async fn consultation(server: &mut Server, patient: &Page, doctor: &Page) {
     sign_in(&server.url(), patient, doctor).await;
     let name = presence_is_live(patient, doctor).await;
+    top_up(patient).await;
     request_and_accept(&name, patient, doctor).await;
     chat(patient, doctor).await;
     survive_a_kill(server, patient, doctor).await;
@@ -92,6 +93,31 @@ async fn presence_is_live(patient: &Page, doctor: &Page) -> String {
 async fn seen_as(patient: &Page, name: &str, status: &str) {
     patient.see_matching(&format!("[data-name=\"{name}\"] [data-status=\"{}\"]", status.to_uppercase())).await;
     patient.see_text("doctor", name).await;
+}
+
+/// The wallet, the sandbox's checkout, and back: what was bought is there, also in the bar.
+async fn top_up(patient: &Page) {
+    patient.see_text("purse", "₹171").await;
+    patient.click("purse").await;
+    patient.see_text("balance", "₹171").await;
+    patient.click_text("offer", "Starter Pack").await;
+    patient.screenshot("02-wallet").await;
+    patient.click("top-up").await;
+    patient.see_text("checkout-amount", "₹500").await;
+    patient.screenshot("02-checkout").await;
+    patient.click("pay-failed").await;
+    patient.see_text("notice", "did not go through").await;
+    patient.see_text("balance", "₹171").await;
+    patient.click_text("offer", "Starter Pack").await;
+    patient.click("top-up").await;
+    patient.click("pay-success").await;
+    patient.see_text("notice", "₹550 added").await;
+    patient.see_text("balance", "₹721").await;
+    patient.see_text("purse", "₹721").await;
+    patient.see_text("move", "Bonus").await;
+    patient.screenshot("02-topped-up").await;
+    patient.click("wallet-back").await;
+    patient.see("doctor").await;
 }
 
 async fn request_and_accept(name: &str, patient: &Page, doctor: &Page) {
@@ -260,4 +286,9 @@ async fn end(patient: &Page, doctor: &Page) {
     doctor.see_text("own-presence", "Online").await;
     patient.click("back-to-doctors").await;
     patient.see("doctor").await;
+    // What the consultation took is in the wallet's list, and no longer in the bar.
+    patient.click("purse").await;
+    patient.see_matching("[data-test=\"move\"]:first-child[data-type=\"SESSION_DEBIT\"]").await;
+    assert_eq!(patient.text("purse").await, patient.text("balance").await);
+    patient.screenshot("13-wallet").await;
 }

@@ -4,6 +4,7 @@ import { Api } from '../shared/api.js';
 import { Inbox } from '../shared/inbox.js';
 import { showLinkState } from '../shared/link-state.js';
 import { h, notice, show } from '../shared/ui.js';
+import { money } from '../shared/format.js';
 import { signInView } from './sign-in.js';
 import { profileView } from './profile.js';
 import { doctorsView } from './doctors.js';
@@ -11,12 +12,14 @@ import { waitingView } from './waiting.js';
 import { consultationView } from './consultation.js';
 import { summaryView } from './summary.js';
 import { isPlanEvent } from '../shared/plan.js';
+import { walletView } from './wallet.js';
 
 const api = new Api('consilium.patient');
 const inbox = new Inbox(api);
 const view = document.querySelector('#view');
 const who = document.querySelector('#who');
 const signOut = document.querySelector('#sign-out');
+const purse = document.querySelector('#purse');
 
 /** What the views share; they change the page only through `go`. */
 const app = { api, inbox, user: null, session: null, go };
@@ -28,6 +31,7 @@ const VIEWS = {
   waiting: waitingView,
   consultation: consultationView,
   summary: summaryView,
+  wallet: walletView,
 };
 
 let current = null;
@@ -45,6 +49,7 @@ async function refresh() {
   try {
     app.user = await api.get('/users/me');
     who.textContent = app.user.full_name ?? app.user.phone ?? '';
+    showPurse();
     if (!app.user.profile_completed) return void (view.dataset.view === 'profile' || go('profile'));
     const { items } = await api.get('/connect/sessions/active');
     route(items.find((s) => s.status === 'ONGOING') ?? items.find((s) => s.status === 'REQUESTED'));
@@ -59,7 +64,9 @@ async function route(session) {
     // What was live a moment ago has ended while nobody listened: show how.
     const last = app.session;
     if (last && (shown === 'consultation' || shown === 'waiting')) return finish(last.id);
-    if (shown !== 'doctors' && shown !== 'summary') go('doctors');
+    const paid = orderPaidFor();
+    if (paid) go('wallet', paid);
+    else if (shown !== 'doctors' && shown !== 'summary' && shown !== 'wallet') go('doctors');
     else current.reload?.();
     return;
   }
@@ -91,7 +98,25 @@ async function finish(sessionId) {
   go('doctors');
 }
 
+/** Back from the checkout: the address names the order, once. */
+function orderPaidFor() {
+  const order = /^#order=(cf_order_\w+)$/.exec(location.hash)?.[1] ?? null;
+  if (order) history.replaceState(null, '', location.pathname);
+  return order;
+}
+
+/** What is in the wallet, in the bar; a consultation has no room for it. */
+async function showPurse(balance = null) {
+  try {
+    purse.querySelector('span').textContent = money(balance ?? (await api.get('/wallet/balance')).balance);
+    purse.hidden = !api.signedIn;
+  } catch {
+    purse.hidden = true;
+  }
+}
+
 async function onEvent({ detail: event }) {
+  if (event.type === 'wallet.updated') showPurse(event.data.balance);
   const id = event.session_id ?? event.data?.session_id;
   if (app.session && id === app.session.id) {
     if (event.type === 'session.accepted') {
@@ -130,12 +155,17 @@ api.addEventListener('signedout', () => {
   start();
 });
 signOut.addEventListener('click', () => api.signOut());
+purse.addEventListener('click', () => {
+  if (app.session) notice('The wallet opens after the consultation.');
+  else go('wallet');
+});
 
 /** Signed in: open the inbox first; `fresh` then reads the state. */
 app.signedIn = () => start();
 
 function start() {
   signOut.hidden = !api.signedIn;
+  purse.hidden = true;
   who.textContent = '';
   if (!api.signedIn) return go('sign-in');
   view.dataset.view = 'starting';

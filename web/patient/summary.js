@@ -36,6 +36,7 @@ export function summaryView(app, session) {
       row('Duration', session.duration_display ?? '–', 'duration'),
       row('Counted', session.billed_minutes === null ? '–' : minutes),
       row('Amount', money(session.amount), 'amount'),
+      session.amount_due ? row('Not covered by your wallet', money(session.amount_due), 'amount-due') : null,
       row('Ended by', { patient: 'You', doctor: 'The doctor' }[session.ended_by] ?? 'The system'),
     ),
     plan.root,
