@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 
 use super::ops;
 use super::wire::{CreateOrder, OrderPath, OrderView, VerifiedView};
@@ -11,29 +10,9 @@ use crate::app::App;
 use crate::error::Result;
 use crate::http::idempotency::{IdempotencyKey, Start, finish};
 use crate::http::input::{BodyOnly, Input, PathOnly};
-use crate::http::reply::{Answer, Created};
+use crate::http::reply::{Answer, CreatedOrAgain};
 
 const ENDPOINT: &str = "POST /api/v2/payments/cashfree/orders";
-
-/// 201 with the new order, or the stored answer of a repeat.
-pub(super) struct CreatedOrAgain(Response);
-
-impl IntoResponse for CreatedOrAgain {
-    fn into_response(self) -> Response {
-        self.0
-    }
-}
-
-impl aide::OperationOutput for CreatedOrAgain {
-    type Inner = OrderView;
-
-    fn inferred_responses(
-        ctx: &mut aide::generate::GenContext,
-        operation: &mut aide::openapi::Operation,
-    ) -> Vec<(Option<aide::openapi::StatusCode>, aide::openapi::Response)> {
-        <Created<OrderView> as aide::OperationOutput>::inferred_responses(ctx, operation)
-    }
-}
 
 /// 114, which an `Idempotency-Key` may make repeatable. The provider is asked between two transactions, never inside
 /// one; of two requests that race with one key, the second answers with the first one's order, and the provider's
@@ -43,23 +22,23 @@ pub(super) async fn create(
     caller: Caller<Client>,
     key: IdempotencyKey,
     Input { body, .. }: BodyOnly<CreateOrder>,
-) -> Result<CreatedOrAgain> {
+) -> Result<CreatedOrAgain<OrderView>> {
     let mut tx = app.begin().await?;
     if let Start::Again(stored) = key.clone().start(&mut tx, caller.id, ENDPOINT, &body).await? {
-        return Ok(CreatedOrAgain(stored));
+        return Ok(CreatedOrAgain::again(stored));
     }
     let wanted = ops::quote(&mut tx, &caller, &body).await?;
     tx.rollback().await?;
     let opened = ops::open(&app, wanted).await?;
     let mut tx = app.begin().await?;
     let key = match key.start(&mut tx, caller.id, ENDPOINT, &body).await? {
-        Start::Again(stored) => return Ok(CreatedOrAgain(stored)),
+        Start::Again(stored) => return Ok(CreatedOrAgain::again(stored)),
         Start::Go(key) => key,
     };
     let view = ops::keep(&app, &mut tx, &caller, opened).await?;
     finish(&mut tx, key.as_ref(), StatusCode::CREATED, &view).await?;
     app.commit(tx).await?;
-    Ok(CreatedOrAgain(Created(view).into_response()))
+    Ok(CreatedOrAgain::created(&view))
 }
 
 /// 115.
