@@ -24,11 +24,11 @@ demo: ## the same with files of its own in target/demo, forgotten by the next ma
 	$(CARGO) run -- serve --demo --data-dir target/demo $(ARGS)
 
 test: ## all tests, with servers they start themselves
-	@scripts/ensure.sh postgres redis chromium poppler nginx
+	@scripts/ensure.sh postgres redis chromium poppler nginx azurite
 	$(CARGO) test --workspace $(ARGS)
 
 check: ## the full gate, which CI runs: fmt, queries, lint, doc, test, contract, a short load
-	@scripts/ensure.sh postgres redis chromium poppler nginx
+	@scripts/ensure.sh postgres redis chromium poppler nginx azurite
 	$(CARGO) fmt --all --check
 	scripts/crates.sh
 	scripts/queries.sh check

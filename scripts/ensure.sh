@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
-# Sees to what is missing on this machine:  scripts/ensure.sh postgres redis chromium poppler nginx
-# Installs it with apt-get or brew where that is allowed, else prints the one line to run. What is there
+# Sees to what is missing on this machine:  scripts/ensure.sh postgres redis chromium poppler nginx azurite
+# Installs it with apt-get or brew (Azurite with npm) where that is allowed, else prints the one line to run. What is there
 # is left alone; nothing is asked of the network then.
 set -euo pipefail
 
 have() { command -v "$1" >/dev/null 2>&1; }
+
+# The emulator of Azure Blob Storage comes from npm and is kept outside of the checkout, one for all of them. The tests
+# know the place and the version (tests/support/azurite.rs).
+azurite_version=3.35.0
+azurite=${XDG_CACHE_HOME:-$HOME/.cache}/consilium/azurite-$azurite_version
 
 # The server finds these places itself (storage/src/embedded/binaries.rs).
 present() {
@@ -28,8 +33,10 @@ present() {
       ;;
     # Its test makes a certificate too. Debian keeps it where not every user looks.
     nginx) { have nginx || [ -x /usr/sbin/nginx ]; } && have openssl ;;
+    node) have node && have npm ;;
+    azurite) have node && [ -f "$azurite/node_modules/azurite/dist/src/blob/main.js" ] ;;
     *)
-      echo "scripts/ensure.sh knows postgres, redis, chromium, poppler and nginx, not $1" >&2
+      echo "scripts/ensure.sh knows postgres, redis, chromium, poppler, nginx and azurite, not $1" >&2
       exit 2
       ;;
   esac
@@ -42,20 +49,44 @@ packages() {
     apt:poppler) echo poppler-utils ;;
     apt:chromium) echo chromium chromium-driver ;;
     apt:nginx) echo nginx openssl ;;
+    apt:node) echo nodejs npm ;;
     brew:postgres) echo postgresql@17 ;;
     brew:redis) echo redis ;;
     brew:poppler) echo poppler ;;
     brew:chromium) echo chromium chromedriver ;;
     brew:nginx) echo nginx openssl ;;
+    brew:node) echo node ;;
   esac
 }
 
+# A folder that is complete takes the place of none: an installation that breaks off leaves nothing that counts.
+install_azurite() {
+  echo "installing azurite $azurite_version with npm into $azurite" >&2
+  rm -rf "$azurite.part"
+  mkdir -p "$azurite.part"
+  npm install --silent --no-audit --no-fund --no-save --prefix "$azurite.part" "azurite@$azurite_version" >&2
+  rm -rf "$azurite"
+  mv "$azurite.part" "$azurite"
+}
+
 missing=()
-for thing in "$@"; do present "$thing" || missing+=("$thing"); done
-[ ${#missing[@]} -gt 0 ] || exit 0
+wants_azurite=
+for thing in "$@"; do
+  present "$thing" && continue
+  if [ "$thing" = azurite ]; then
+    wants_azurite=1
+    present node || missing+=(node)
+  else
+    missing+=("$thing")
+  fi
+done
+if [ ${#missing[@]} -eq 0 ]; then
+  [ -z "$wants_azurite" ] || install_azurite
+  exit 0
+fi
 
 if have apt-get; then manager=apt; elif have brew; then manager=brew; else
-  echo "missing: ${missing[*]}. Install PostgreSQL 14 or later, redis-server, chromium, chromedriver, nginx, openssl and poppler's tools with this system's package manager, as needed." >&2
+  echo "missing: ${missing[*]}. Install PostgreSQL 14 or later, redis-server, chromium, chromedriver, nginx, openssl, poppler's tools, node and npm with this system's package manager, as needed." >&2
   exit 1
 fi
 wanted=()
@@ -67,6 +98,7 @@ done
 if [ $manager = brew ]; then
   echo "installing ${wanted[*]} with brew" >&2
   brew install "${wanted[@]}"
+  [ -z "$wants_azurite" ] || install_azurite
   exit
 fi
 
@@ -101,3 +133,4 @@ for thing in "${missing[@]}"; do
     exit 1
   }
 done
+[ -z "$wants_azurite" ] || install_azurite

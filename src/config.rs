@@ -15,6 +15,8 @@ use figment::providers::{Format, Serialized, Toml};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use crate::gateways::files::place::{self, FilesPlace};
+
 pub use payments::Cashfree;
 
 /// What flags, variables and the file may say; the names are those of running.md, in lower case.
@@ -34,6 +36,10 @@ struct Raw {
     livekit_api_key: String,
     livekit_api_secret: String,
     files_url: String,
+    azure_account_key: String,
+    s3_access_key_id: String,
+    s3_secret_access_key: String,
+    s3_session_token: String,
     sms_url: String,
     fcm_credentials: String,
     fcm_url: String,
@@ -103,6 +109,10 @@ impl Default for Raw {
             livekit_api_key: "devkey".to_owned(),
             livekit_api_secret: "secret".to_owned(),
             files_url: String::new(),
+            azure_account_key: String::new(),
+            s3_access_key_id: String::new(),
+            s3_secret_access_key: String::new(),
+            s3_session_token: String::new(),
             sms_url: String::new(),
             fcm_credentials: String::new(),
             fcm_url: "https://fcm.googleapis.com".to_owned(),
@@ -115,6 +125,7 @@ impl Default for Raw {
             cors_origins: String::new(),
             log: "info".to_owned(),
             log_format: String::new(),
+            environment: String::new(),
             charging: "on".to_owned(),
             access_token_ttl: 900,
             refresh_token_ttl: 2_592_000,
@@ -188,6 +199,8 @@ pub struct Config {
     pub livekit_api_key: String,
     /// Its secret.
     pub livekit_api_secret: SecretString,
+    /// Where files are kept.
+    pub files: FilesPlace,
     /// An HTTP SMS gateway; none for the development inbox.
     pub sms_url: Option<SecretString>,
     /// A Google service account, as JSON; none for the development inbox.
@@ -202,6 +215,8 @@ pub struct Config {
     pub trusted_proxies: Vec<std::net::IpAddr>,
     /// Origins that browsers may call from; empty for the same origin alone.
     pub cors_origins: Vec<String>,
+    /// What this deployment is called in a store that several share: `development`, `staging` …
+    pub environment: String,
     /// A tracing filter.
     pub log: String,
     /// `text` or `json`.
@@ -311,6 +326,7 @@ impl Config {
             livekit_url: raw.livekit_url.clone(),
             livekit_api_key: raw.livekit_api_key.clone(),
             livekit_api_secret: raw.livekit_api_secret.clone().into(),
+            files: files(&raw, production)?,
             sms_url: some(&raw.sms_url).map(SecretString::from),
             fcm_credentials: fcm_credentials(&raw.fcm_credentials)?,
             fcm_url: raw.fcm_url.clone(),
@@ -320,6 +336,7 @@ impl Config {
                 .map(|text| text.parse().map_err(|_| bad("trusted_proxies", "is a list of IP addresses")))
                 .collect::<Result<_, _>>()?,
             cors_origins: list(&raw.cors_origins).map(str::to_owned).collect(),
+            environment: environment(&raw.environment, production)?,
             log: raw.log.clone(),
             log_json: log_json(&raw.log_format)?,
             charging,
@@ -330,7 +347,6 @@ impl Config {
             raw,
         };
         config.refuse_development_secrets()?;
-        config.refuse_what_is_not_here()?;
         Ok(config)
     }
 
@@ -360,18 +376,10 @@ impl Config {
         Ok(())
     }
 
-    /// Settings of parts that this version does not have yet are refused, not ignored.
-    fn refuse_what_is_not_here(&self) -> Result<(), ConfigError> {
-        if !self.raw.files_url.is_empty() && !self.raw.files_url.starts_with("file://") {
-            return Err(bad("files_url", "is not served by this version: files are kept under the data dir (file://)"));
-        }
-        Ok(())
-    }
-
-    /// Where local files are kept.
+    /// Where local files are kept; where they are not, nowhere.
     #[must_use]
     pub fn files_dir(&self) -> PathBuf {
-        self.raw.files_url.strip_prefix("file://").map_or_else(|| self.data_dir.join("files"), PathBuf::from)
+        if let FilesPlace::Disk(folder) = &self.files { folder.clone() } else { PathBuf::new() }
     }
 
     /// The name of this installation: the first part of keys in the file store.
@@ -392,12 +400,16 @@ impl Config {
             &mut raw.cashfree_client_secret,
             &mut raw.database_url,
             &mut raw.redis_url,
+            &mut raw.azure_account_key,
+            &mut raw.s3_secret_access_key,
+            &mut raw.s3_session_token,
         ] {
             if !secret.is_empty() {
                 "(hidden)".clone_into(secret);
             }
         }
         raw.production = Flag::Bool(self.production);
+        raw.environment.clone_from(&self.environment);
         let value = serde_json::to_value(raw).unwrap_or_default();
         let lines = value.as_object().into_iter().flatten().map(|(name, value)| format!("{name} = {value}\n"));
         lines.collect()
@@ -467,6 +479,29 @@ fn redis_prefix(raw: &Raw) -> Result<String, ConfigError> {
         return Err(bad("redis_prefix", "is 1 to 64 letters, digits, - or _"));
     }
     Ok(raw.redis_prefix.clone())
+}
+
+fn files(raw: &Raw, production: bool) -> Result<FilesPlace, ConfigError> {
+    let settings = place::Settings {
+        files_url: &raw.files_url,
+        azure_account_key: &raw.azure_account_key,
+        s3_access_key_id: &raw.s3_access_key_id,
+        s3_secret_access_key: &raw.s3_secret_access_key,
+        s3_session_token: &raw.s3_session_token,
+    };
+    FilesPlace::of(settings, &raw.data_dir, production).map_err(|(setting, what)| bad(setting, what))
+}
+
+/// Part of the names of objects, so of plain letters.
+fn environment(text: &str, production: bool) -> Result<String, ConfigError> {
+    let default = if production { "production" } else { "development" };
+    let name = if text.is_empty() { default } else { text };
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.len() <= 40 && name.bytes().all(is_plain) {
+        Ok(name.to_owned())
+    } else {
+        Err(bad("environment", "is a short name of lower-case letters, digits and -"))
+    }
 }
 
 fn some(text: &str) -> Option<String> {

@@ -211,8 +211,10 @@ async fn assemble(
     };
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let payments = take_payments(&config, &pool, &clock, address)?;
+    let files = Files::open(&config.files, &public_url, LinkKeys::new(&keys));
+    let files = files.map_err(|error| StartError::because("CONSILIUM_FILES_URL", error))?;
     let app = App::new(Parts {
-        files: Files::local(config.files_dir(), public_url.clone(), LinkKeys::new(&keys)),
+        files,
         public_url,
         tokens: Tokens::new(&keys).map_err(|error| StartError::because("CONSILIUM_SIGNING_KEYS", error))?,
         standings: Standings::start(pool.clone(), background),

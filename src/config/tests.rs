@@ -1,3 +1,4 @@
+//! What is refused, and what is printed.
 #![allow(clippy::unwrap_used, reason = "tests")]
 use super::*;
 
@@ -49,9 +50,18 @@ fn production_names_the_setting_it_misses() {
 
 #[test]
 fn printed_settings_hide_secrets() {
-    let raw = Raw { signing_keys: format!("a:{}", "s".repeat(32)), ..Raw::default() };
+    let raw = Raw {
+        signing_keys: format!("a:{}", "s".repeat(32)),
+        azure_account_key: "ssss".to_owned(),
+        s3_secret_access_key: "ssss".to_owned(),
+        s3_access_key_id: "id".to_owned(),
+        s3_session_token: "ssss".to_owned(),
+        ..Raw::default()
+    };
     let printed = Config::check(raw).unwrap().printed();
-    assert!(printed.contains("signing_keys = \"(hidden)\""), "{printed}");
+    for hidden in ["signing_keys", "azure_account_key", "s3_secret_access_key", "s3_session_token"] {
+        assert!(printed.contains(&format!("{hidden} = \"(hidden)\"")), "{printed}");
+    }
     assert!(!printed.contains("ssss"), "{printed}");
 }
 
@@ -73,4 +83,20 @@ fn wrong_settings_are_refused_in_one_line() {
         let error = Config::check(raw).unwrap_err().to_string();
         assert!(error.starts_with("CONSILIUM_") && !error.contains('\n'), "{error}");
     }
+}
+
+#[test]
+fn files_need_a_place_and_its_key() {
+    for (files_url, setting) in [
+        ("ftp://x", "CONSILIUM_FILES_URL:"),
+        ("file://here", "CONSILIUM_FILES_URL:"),
+        ("azure://acme", "CONSILIUM_AZURE_ACCOUNT_KEY:"),
+    ] {
+        let error = Config::check(Raw { files_url: files_url.to_owned(), ..Raw::default() }).unwrap_err().to_string();
+        assert!(error.starts_with(setting) && !error.contains('\n'), "{error}");
+    }
+    let wrong = Config::check(Raw { environment: "Our Staging".to_owned(), ..Raw::default() }).unwrap_err();
+    assert!(wrong.to_string().starts_with("CONSILIUM_ENVIRONMENT:"), "{wrong}");
+    let config = Config::check(Raw::default()).unwrap();
+    assert_eq!((config.environment.as_str(), config.files_dir()), ("development", PathBuf::from("./data/files")));
 }

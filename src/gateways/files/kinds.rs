@@ -268,6 +268,12 @@ pub fn tell(among: &[Kind], bytes: &[u8]) -> Option<Kind> {
     })
 }
 
+/// The kind that a file of these begins like.
+#[must_use]
+pub fn guess(among: &[Kind], head: &[u8]) -> Option<Kind> {
+    among.iter().copied().find(|kind| !head.is_empty() && kind.begins(head))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,10 +3,14 @@
 //! Clients send and fetch bytes by signed addresses that end; the server looks at what arrived before it counts. Keys
 //! are made here, of plain letters, and never taken from a client.
 
+mod azure;
+mod cloud;
 pub mod kinds;
 pub mod links;
 pub mod local;
 pub mod names;
+pub mod place;
+mod s3;
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -25,6 +29,7 @@ use crate::error::{Code, Error};
 use kinds::Kind;
 use links::LinkKeys;
 use local::Local;
+use place::FilesPlace;
 
 /// How long one call to the store may take; sending a file is bounded by its own progress.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -157,6 +162,18 @@ impl Debug for Files {
 }
 
 impl Files {
+    /// Files where the settings say. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// When the settings lead nowhere.
+    pub fn open(place: &FilesPlace, public_url: &str, keys: LinkKeys) -> Result<Self, StoreError> {
+        match place {
+            FilesPlace::Disk(root) => Ok(Self::local(root.clone(), public_url.to_owned(), keys)),
+            FilesPlace::Azure(place) => Ok(Self::of(Box::new(azure::store(place.clone())?), None)),
+            FilesPlace::S3(place) => Ok(Self::of(Box::new(s3::store(place.clone())?), None)),
+        }
+    }
+
     /// Files on local disk.
     #[must_use]
     pub fn local(root: PathBuf, public_url: String, keys: LinkKeys) -> Self {
@@ -197,7 +214,10 @@ impl Files {
         upload: &Upload,
         now: DateTime<Utc>,
     ) -> Result<String, StoreError> {
-        self.call("upload_link", self.0.store.upload_link(object, upload, now)).await
+        if self.is_away() {
+            return Err(turned_away());
+        }
+        counted("upload_link", self.0.store.upload_link(object, upload, now).await)
     }
 
     /// An address that answers a GET until it ends.
@@ -210,7 +230,7 @@ impl Files {
         shown: &Download,
         now: DateTime<Utc>,
     ) -> Result<String, StoreError> {
-        self.call("download_link", self.0.store.download_link(object, shown, now)).await
+        counted("download_link", self.0.store.download_link(object, shown, now).await)
     }
 
     /// Begins to write an object, which exists when the sink is finished.
@@ -218,7 +238,20 @@ impl Files {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn write(&self, object: &Object, content_type: &str) -> Result<Box<dyn Sink>, StoreError> {
-        self.call("write", self.0.store.write(object, content_type)).await
+        if self.is_away() {
+            return Err(turned_away());
+        }
+        self.0.store.write(object, content_type).await
+    }
+
+    /// All bytes were written: now the object exists.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn finish(&self, sink: Box<dyn Sink>) -> Result<(), StoreError> {
+        let done = sink.finish().await;
+        self.learn(done.is_ok());
+        counted("write", done)
     }
 
     /// Writes an object that is in memory.
@@ -303,27 +336,44 @@ impl Files {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn sweep(&self, before: SystemTime) -> Result<(), StoreError> {
-        self.call("sweep", self.0.store.sweep(before)).await
+        counted("sweep", self.0.store.sweep(before).await)
+    }
+
+    /// Whether a store far away is not asked at present, because it did not answer. A local disk is always asked.
+    fn is_away(&self) -> bool {
+        self.0.local.is_none() && self.0.breaker.is_open()
+    }
+
+    fn learn(&self, is_good: bool) {
+        if is_good {
+            self.0.breaker.succeeded();
+        } else {
+            self.0.breaker.failed(Instant::now());
+        }
     }
 
     /// One call: counted, bounded in time, and not made at all while a store far away does not answer.
     async fn call<T>(&self, name: &'static str, work: Answer<'_, T>) -> Result<T, StoreError> {
-        let is_remote = self.0.local.is_none();
-        if is_remote && !self.0.breaker.admits(Instant::now()) {
-            return Err(StoreError::new("not asked: it did not answer just now"));
+        if self.0.local.is_none() && !self.0.breaker.admits(Instant::now()) {
+            return Err(turned_away());
         }
         let done = match timeout(LIMIT, work).await {
             Ok(done) => done,
             Err(_) => Err(StoreError::new("no answer in time")),
         };
-        match &done {
-            Ok(_) => self.0.breaker.succeeded(),
-            Err(_) => self.0.breaker.failed(Instant::now()),
-        }
-        let outcome = if done.is_ok() { "done" } else { "failed" };
-        metrics::counter!("consilium_file_calls_total", "call" => name, "outcome" => outcome).increment(1);
-        done
+        self.learn(done.is_ok());
+        counted(name, done)
     }
+}
+
+fn turned_away() -> StoreError {
+    StoreError::new("not asked: it did not answer just now")
+}
+
+fn counted<T>(name: &'static str, done: Result<T, StoreError>) -> Result<T, StoreError> {
+    let outcome = if done.is_ok() { "done" } else { "failed" };
+    metrics::counter!("consilium_file_calls_total", "call" => name, "outcome" => outcome).increment(1);
+    done
 }
 
 #[cfg(test)]
