@@ -1,6 +1,7 @@
 //! `/api/v2`: the connect family (connect-v2.md).
 
 pub mod admin;
+pub mod attachments;
 pub mod auth;
 pub mod calls;
 pub mod catalog;
@@ -16,9 +17,11 @@ pub mod offers;
 pub mod payments;
 pub mod prescriptions;
 pub mod presence;
+pub mod reports;
 pub mod reviews;
 pub mod sessions;
 pub mod stored;
+pub mod uploads;
 pub mod users;
 pub mod video_permission;
 pub mod wallet;
@@ -38,6 +41,8 @@ pub fn router() -> ApiRouter<App> {
         .merge(catalog::router())
         .merge(sessions::router())
         .merge(messages::router())
+        .merge(attachments::router())
+        .merge(reports::router())
         .merge(video_permission::router())
         .merge(calls::router())
         .merge(media_webhook::router())

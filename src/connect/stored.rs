@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use consilium_storage::connect::attachments;
 use consilium_storage::files::{self, Area, Object};
+use consilium_storage::ids::UserId;
 use consilium_storage::tx::Tx;
 
 use crate::app::App;
@@ -74,17 +76,19 @@ pub async fn put_avatar(app: &App, picture: &Picture) -> Result<String> {
     Ok(name)
 }
 
-/// In the transaction that sets a picture: the new one is kept, the former goes.
+/// In the transaction that sets a person's picture: the new one is kept, the former goes, and the attachment that showed
+/// it, if one did.
 ///
 /// # Errors
 /// As [`keep`].
-pub async fn exchange_avatar(tx: &mut Tx, former: Option<&str>, new: Option<&str>) -> Result<()> {
+pub async fn exchange_avatar(tx: &mut Tx, owner: UserId, former: Option<&str>, new: Option<&str>) -> Result<()> {
     if let Some(new) = new {
         keep(tx, &avatar(new)).await?;
     }
     if let Some(former) = former {
         let now = tx.now();
         give_up(tx, &avatar(former), now).await?;
+        attachments::set_picture_deleted(tx.conn(), owner, former, now).await?;
     }
     Ok(())
 }

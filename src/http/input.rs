@@ -92,7 +92,7 @@ impl<P: Part, Q: Part, B: Part> FromRequest<App> for Input<P, Q, B> {
 }
 
 /// Reads a query or path. Where a text did not parse, its own issue stands alone: not also `missing`.
-fn read_texts<T: Part>(
+pub(super) fn read_texts<T: Part>(
     app: &App,
     place: &str,
     texts: Vec<(String, String)>,

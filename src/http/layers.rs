@@ -27,7 +27,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(45);
 const UPLOAD_LIMIT: Duration = Duration::from_secs(900);
 
 /// The routes that take files.
-const UPLOADS: [&str; 1] = [super::file_door::ROUTE];
+const UPLOADS: [&str; 3] =
+    [super::file_door::ROUTE, "/api/v2/attachments", "/api/v2/attachments/{attachment_id}/upload"];
 
 /// Carries the request's id in both directions.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -4,6 +4,7 @@ pub mod address;
 pub mod calendar;
 pub mod dialect;
 pub mod file_door;
+pub mod form;
 pub mod health;
 pub mod idempotency;
 pub mod input;

@@ -46,6 +46,26 @@ impl<T> Counted<T> {
     }
 }
 
+/// `{items, total, has_more}`, of lists whose `limit` and `offset` the caller knows.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PortionOf{T}")]
+pub struct Portion<T> {
+    /// At most `limit` of them.
+    pub items: Vec<T>,
+    /// How many match in all.
+    pub total: i64,
+    /// Whether `offset + limit < total`.
+    pub has_more: bool,
+}
+
+impl<T> Portion<T> {
+    /// A portion of `total` items.
+    #[must_use]
+    pub const fn new(items: Vec<T>, total: i64, limit: i64, offset: i64) -> Self {
+        Self { items, total, has_more: offset + limit < total }
+    }
+}
+
 /// `limit` and `offset`, default 20 and 0.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 pub struct Paging {

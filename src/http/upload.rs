@@ -1,13 +1,14 @@
 //! One picture in a multipart body (connect-v2 10, 33): its type is told by its bytes.
 
 use aide::generate::GenContext;
-use aide::openapi::{MediaType, Operation, RequestBody, SchemaObject};
+use aide::openapi::Operation;
 use aide::operation::{OperationInput, set_body};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use multer::Multipart;
 
+use super::form::{boundary, form_body};
 use super::input::collect_body;
 use crate::app::App;
 use crate::error::{Code, Error, Issue, Result};
@@ -34,11 +35,7 @@ impl FromRequest<App> for Picture {
     async fn from_request(request: Request, _app: &App) -> Result<Self> {
         let (parts, body) = request.into_parts();
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let boundary = multer::parse_boundary(kind).map_err(|_| {
-            let loc = vec!["header".into(), "content-type".into()];
-            let msg = "Content-Type should be multipart/form-data with a boundary".to_owned();
-            Error::invalid(Issue { loc, msg, kind: "value_error" })
-        })?;
+        let boundary = boundary(kind).map_err(Error::invalid)?;
         let whole = match collect_body(body, PICTURE_LIMIT + FORM_ROOM).await {
             Err(error) if error.code() == Some(Code::BodyTooLarge) => return Err(too_large()),
             other => other?,
@@ -82,15 +79,6 @@ impl OperationInput for Picture {
             }},
             "required": ["file"],
         });
-        let media = MediaType {
-            schema: Some(SchemaObject { json_schema, example: None, external_docs: None }),
-            ..MediaType::default()
-        };
-        let body = RequestBody {
-            content: [("multipart/form-data".to_owned(), media)].into_iter().collect(),
-            required: true,
-            ..RequestBody::default()
-        };
-        set_body(ctx, operation, body);
+        set_body(ctx, operation, form_body(json_schema));
     }
 }

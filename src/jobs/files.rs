@@ -1,9 +1,12 @@
 //! What is to be removed from the file store (docs/decisions/020): rows in Postgres, taken with `skip locked` on any node.
 
 use chrono::TimeDelta;
+use consilium_storage::audit::{self, Entry};
+use consilium_storage::connect::attachments;
 use consilium_storage::files;
 
 use crate::app::App;
+use crate::connect::uploads::ops::PENDING_LIFE;
 use crate::error::Result;
 
 /// How many objects one round removes.
@@ -20,6 +23,9 @@ const STALE: TimeDelta = TimeDelta::hours(24);
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn sweep(app: &App) -> Result<()> {
+    lapse(app).await?;
+    // Also what finds out that a store is back that was not asked for a while.
+    app.files.check().await?;
     loop {
         let due = files::take_due(&mut *app.conn().await?, app.now(), LEASE, ROUND).await?;
         let count = due.len();
@@ -37,4 +43,23 @@ pub async fn sweep(app: &App) -> Result<()> {
         }
     }
     Ok(app.files.sweep((app.now() - STALE).into()).await?)
+}
+
+/// Uploads that were begun and never completed are DELETED (connect-v2 §4.5); their objects are swept by themselves.
+async fn lapse(app: &App) -> Result<()> {
+    loop {
+        let mut tx = app.begin().await?;
+        let now = tx.now();
+        let uploaders = attachments::take_lapsed(tx.conn(), now - PENDING_LIFE, now, ROUND).await?;
+        let count = uploaders.len();
+        if count > 0 {
+            let (actor, subject, session) = (None, None, None);
+            let entry = Entry { at: now, actor, role: "system", action: "attachment.lapse", subject, session };
+            audit::append_for_each(tx.conn(), entry, &uploaders).await?;
+            app.commit(tx).await?;
+        }
+        if count < usize::try_from(ROUND).unwrap_or(usize::MAX) {
+            return Ok(());
+        }
+    }
 }

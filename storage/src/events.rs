@@ -4,11 +4,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::connect::Actor;
+use crate::connect::attachments::AttachmentItem;
 use crate::connect::messages::Message;
 use crate::connect::payloads::{
     CallChanged, FollowUp, LabTestsWritten, ParticipantChanged, PaymentChanged, PrescriptionWritten, Receipt,
     ReviewNotice, ReviewReminder, SessionChanged, SessionEnded, SessionRequest, VideoPermission, WalletUpdated,
 };
+use crate::connect::reports::ReportItem;
 use crate::error::Error;
 use crate::ids::{SessionId, UserId};
 use crate::states::{session, video};
@@ -63,6 +65,12 @@ events! {
     MessageDelivered(Receipt) = "message.delivered" to "the messages' sender",
     /// Messages were read.
     MessageRead(Receipt) = "message.read" to "the messages' sender",
+    /// A file was attached.
+    MessageAttachment(AttachmentItem) = "message.attachment" to "patient and doctor",
+    /// A document of the patient was uploaded.
+    ReportUploaded(ReportItem) = "report.uploaded" to "patient and doctor",
+    /// A document of the patient was deleted.
+    ReportDeleted(ReportItem) = "report.deleted" to "patient and doctor",
     /// The patient's camera permission changed.
     VideoPermission(VideoPermission) = "video.permission" to "patient and doctor",
     /// A call was opened.
@@ -150,7 +158,13 @@ impl Event {
             Self::ReviewSubmitted(data) | Self::ReviewReply(data) => Some(data.session_id),
             Self::ReviewReminder(data) => Some(data.session_id),
             Self::WalletUpdated(data) => data.session_id,
-            Self::MessageDelivered(_) | Self::MessageRead(_) | Self::PaymentSuccess(_) | Self::PaymentFailed(_) => None,
+            Self::MessageDelivered(_)
+            | Self::MessageRead(_)
+            | Self::MessageAttachment(_)
+            | Self::ReportUploaded(_)
+            | Self::ReportDeleted(_)
+            | Self::PaymentSuccess(_)
+            | Self::PaymentFailed(_) => None,
         }
     }
 

@@ -59,6 +59,8 @@ typed_id! {
     CallId,
     /// A durable event that is not a message.
     EventId,
+    /// An uploaded file: an attachment or a report.
+    AttachmentId,
     /// A health category.
     CategoryId,
     /// A device that can be rung.

@@ -1,6 +1,7 @@
 //! `/api/v2`: a module for each slice.
 
 mod admin;
+mod attachments;
 mod auth_codes;
 mod auth_passwords;
 mod auth_tokens;
@@ -10,6 +11,7 @@ mod catalog;
 mod demo;
 mod doctors;
 mod followups;
+mod general_attachments;
 mod kit;
 mod lab_tests;
 mod media_webhook;
@@ -20,6 +22,7 @@ mod prescription_pdf;
 mod prescriptions;
 mod races;
 mod receipts;
+mod reports;
 mod reviews;
 mod sessions;
 mod users;

@@ -6,7 +6,7 @@ use axum::http::Method;
 use consilium_storage::accounts::Role;
 
 /// The rows that are served, besides the root pages `G44-47`.
-const SERVED: &str = "C1-51,C63-91,C94-95,C100-102,C109,C114-119,C120-125,C132-135,G44-47,R1-4,X1-3";
+const SERVED: &str = "C1-54,C58-91,C94-95,C100-109,C114-119,C120-125,C132-135,G44-47,R1-4,X1-3";
 
 /// Served, but no part of an OpenAPI document: pages, the document itself, the WebSocket upgrade.
 const OUTSIDE: [&str; 6] = ["/docs", "/redoc", "/openapi.json", "/asyncapi.json", "/metrics", "/api/v2/connect/ws"];
@@ -88,7 +88,7 @@ impl Row {
             "client" => Some(vec![Role::Client]),
             "doctor" => Some(vec![Role::Doctor]),
             "admin" => Some(vec![Role::Admin]),
-            "participant" | "client, doctor" => Some(vec![Role::Client, Role::Doctor]),
+            "participant" | "client, doctor" | "uploader" => Some(vec![Role::Client, Role::Doctor]),
             "any" => Some(vec![Role::Client, Role::Doctor, Role::Admin]),
             "public" | "optional auth" | "media server" | "provider" | "—" => None,
             other => panic!("{}: whom does {other:?} mean?", self.id),

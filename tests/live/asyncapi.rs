@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::kit::{accept, request, text};
 use crate::support::app::TestApp;
 use crate::support::client::Client;
+use crate::support::files::{PNG, attach, report};
 use crate::support::socket::Socket;
 
 struct Document(Value);
@@ -79,10 +80,13 @@ async fn every_frame_of_a_consultation_is_described() {
         "call.started",
         "connected",
         "error",
+        "message.attachment",
         "message.delivered",
         "message.new",
         "message.read",
         "presence.changed",
+        "report.deleted",
+        "report.uploaded",
         "session.accepted",
         "session.cancelled",
         "session.ended",
@@ -121,6 +125,10 @@ async fn consultation(
     let call = json!({"connect_session_id": session});
     patient.post("connect/call-sessions", call).await.expect(201);
     until(theirs, "call.started", seen).await;
+    attach(patient, &session, "a.png", "image/png", PNG).await;
+    let known = report(patient, &session, "a.pdf").await;
+    patient.delete(&format!("connect/sessions/{session}/reports/{}", known.as_str().unwrap())).await.expect(200);
+    until(theirs, "report.deleted", seen).await;
     seen.push(theirs.command("session.end", this).await);
     until(mine, "session.ended", seen).await;
 }

@@ -3,14 +3,17 @@
 #![allow(dead_code, reason = "a kit: not every tool is in use at all times")]
 
 pub(crate) mod app;
+pub(crate) mod azurite;
 pub(crate) mod browser;
 pub(crate) mod cashfree;
 pub(crate) mod client;
 pub(crate) mod fcm;
+pub(crate) mod files;
 pub(crate) mod meeting;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod redis;
+pub(crate) mod s3_peer;
 pub(crate) mod socket;
 pub(crate) mod stream;
 pub(crate) mod twirp;

@@ -134,7 +134,7 @@ async fn remove(State(app): State<App>, caller: Caller<Doctor>) -> Result<NoCont
 async fn set_avatar(app: &App, id: UserId, file: Option<&str>) -> Result<()> {
     let mut tx = app.begin().await?;
     let former = profile::set_avatar(tx.conn(), id, file).await?;
-    stored::exchange_avatar(&mut tx, former.as_deref(), file).await?;
+    stored::exchange_avatar(&mut tx, id, former.as_deref(), file).await?;
     app.commit(tx).await?;
     if let Some(former) = former {
         stored::discard(app, &stored::avatar(&former)).await;

@@ -11,9 +11,10 @@ use consilium_storage as storage;
 use consilium_storage::connect::Party;
 use consilium_storage::connect::messages::{self, Message, NewMessage, Window};
 use consilium_storage::connect::receipts::Kind;
-use consilium_storage::ids::SessionId;
+use consilium_storage::ids::{AttachmentId, SessionId};
 use consilium_storage::states::session::Status;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::rules;
 use super::wire::{HistoryQuery, MarkMessages, SendMessage, Updated};
@@ -31,11 +32,14 @@ pub async fn send(
     app: &App,
     caller: &Account,
     id: SessionId,
-    body: SendMessage,
+    mut body: SendMessage,
     origin: Option<Origin>,
 ) -> Result<(Message, bool)> {
     let (session, party) = live(app, caller, id).await?;
-    rules::check(&body)?;
+    if let Some(attachment) = rules::check(&body)? {
+        require_attachment(app, id, attachment, body.client_message_id).await?;
+        body.content = attachment.to_string();
+    }
     let command = Command::Send(NewMessage {
         session_id: id,
         patient_id: session.patient_id,
@@ -55,6 +59,16 @@ pub async fn send(
         }
         Err(refusal) => Err(refused(refusal)),
     }
+}
+
+/// A message carries an attachment of its own session; a repeat is answered even where that is gone meanwhile.
+async fn require_attachment(app: &App, session: SessionId, id: AttachmentId, client_message_id: Uuid) -> Result<()> {
+    let mut conn = app.conn().await?;
+    if storage::connect::attachments::is_uploaded_in(&mut conn, id, session).await? {
+        return Ok(());
+    }
+    let stored = messages::find_by_client_ids(&mut conn, &[(session, client_message_id)]).await?;
+    if stored.is_empty() { Err(Error::NotFound("Attachment")) } else { Ok(()) }
 }
 
 /// 50, 51: sets receipts; answers how many messages changed.

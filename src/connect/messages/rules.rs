@@ -1,7 +1,7 @@
 //! What a message may carry (connect-v2 48, settled 9).
 
 use consilium_storage::connect::messages::ContentType;
-use uuid::Uuid;
+use consilium_storage::ids::AttachmentId;
 
 use super::wire::SendMessage;
 use crate::error::{Error, Issue, Result};
@@ -12,30 +12,29 @@ const TEXT_BYTES: usize = 48 * 1024;
 /// The longest address.
 const ADDRESS_CHARS: usize = 2048;
 
-/// Checks what the schema cannot say.
+/// Checks what the schema cannot say. Answers the attachment that the message carries, if it does.
 ///
 /// # Errors
-/// 422 for an overlong text or an address that is none; 404 for an attachment id, as this session has no such
-/// attachment.
-pub fn check(message: &SendMessage) -> Result<()> {
+/// 422 for an overlong text or an address that is none.
+pub fn check(message: &SendMessage) -> Result<Option<AttachmentId>> {
     match message.content_type {
         ContentType::Text if message.content.len() > TEXT_BYTES => Err(Error::invalid(Issue::body(
             "content",
             "string_too_long",
             format!("Text should have at most {TEXT_BYTES} bytes in UTF-8"),
         ))),
-        ContentType::Text => Ok(()),
+        ContentType::Text => Ok(None),
         ContentType::Image | ContentType::File | ContentType::Audio => check_reference(&message.content),
     }
 }
 
-fn check_reference(content: &str) -> Result<()> {
-    if Uuid::parse_str(content).is_ok() {
-        return Err(Error::NotFound("Attachment"));
+fn check_reference(content: &str) -> Result<Option<AttachmentId>> {
+    if let Ok(id) = content.parse() {
+        return Ok(Some(id));
     }
     let address = url::Url::parse(content).ok().filter(|url| url.scheme() == "https" && url.host().is_some());
     if address.is_some() && content.chars().count() <= ADDRESS_CHARS {
-        return Ok(());
+        return Ok(None);
     }
     let msg = "Should be the id of an uploaded attachment of this session or an https address of up to 2048 characters";
     Err(Error::invalid(Issue::body("content", "value_error", msg)))
@@ -43,9 +42,11 @@ fn check_reference(content: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
-    fn check_of(content_type: ContentType, content: &str) -> Result<()> {
+    fn check_of(content_type: ContentType, content: &str) -> Result<Option<AttachmentId>> {
         check(&SendMessage { client_message_id: Uuid::nil(), content_type, content: content.to_owned() })
     }
 
@@ -64,7 +65,9 @@ mod tests {
         }
         let long = format!("https://example.org/{}", "a".repeat(2048));
         assert!(matches!(check_of(ContentType::Audio, &long), Err(Error::Invalid(_))));
-        let id = Uuid::nil().to_string();
-        assert!(matches!(check_of(ContentType::Image, &id), Err(Error::NotFound("Attachment"))));
+        let id = AttachmentId::new();
+        for text in [id.to_string(), id.to_string().to_uppercase()] {
+            assert!(matches!(check_of(ContentType::Image, &text), Ok(Some(found)) if found == id), "{text}");
+        }
     }
 }

@@ -74,7 +74,7 @@ async fn set_avatar(app: &App, caller: &Account, avatar_id: &str, file: Option<&
     let former = std::mem::replace(&mut patient.avatar_file, file.map(str::to_owned));
     avatar_id.clone_into(&mut patient.avatar_id);
     patients::set_avatar(tx.conn(), caller.id, avatar_id, file).await?;
-    stored::exchange_avatar(&mut tx, former.as_deref(), file).await?;
+    stored::exchange_avatar(&mut tx, caller.id, former.as_deref(), file).await?;
     app.commit(tx).await?;
     if let Some(former) = former {
         stored::discard(app, &stored::avatar(&former)).await;

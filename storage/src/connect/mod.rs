@@ -1,5 +1,6 @@
 //! The connect family: consultations, their messages, calls and the people in them.
 
+pub mod attachments;
 pub mod briefs;
 pub mod calls;
 pub mod catalog;
@@ -15,6 +16,7 @@ pub mod payloads;
 pub mod payments;
 pub mod prescriptions;
 pub mod receipts;
+pub mod reports;
 pub mod reviews;
 pub mod sandbox;
 pub mod sessions;

@@ -4,6 +4,7 @@ pub mod call;
 pub mod followup;
 pub mod payment;
 pub mod session;
+pub mod upload;
 pub mod video;
 
 /// An event that the present state does not allow.

@@ -7,6 +7,7 @@ mod afterwards;
 mod catalogue;
 mod consultation;
 mod doctors;
+mod files;
 mod money;
 
 use serde_json::Value;

@@ -1,0 +1,9 @@
+//! Uploading a file, whatever it is for (connect-v2 §4.5, docs/decisions/020): begun with an address, sent to the store,
+//! looked at, kept. Attachments and reports are two sets of words for it.
+
+pub mod access;
+pub mod keys;
+pub mod ops;
+pub mod rules;
+
+pub use ops::{Received, begin, complete, delete, link_of, receive, store};
