@@ -43,6 +43,7 @@ async fn consultation(server: &mut Server, patient: &Page, doctor: &Page) {
     survive_a_kill(server, patient, doctor).await;
     a_second_patient(&server.url(), doctor).await;
     video_permission(patient, doctor).await;
+    attachments(patient, doctor).await;
     reload(patient, doctor).await;
     end(patient, doctor).await;
     for page in [patient, doctor] {
@@ -262,10 +263,27 @@ async fn both_see(state: &str, patient: &Page, doctor: &Page) {
     doctor.see_matching(&selector).await;
 }
 
+/// A picture from the patient, a text from the doctor: each sees the other's at once.
+async fn attachments(patient: &Page, doctor: &Page) {
+    patient.choose("attach-file", &screenshots().join("patient-07-chat.png")).await;
+    for page in [patient, doctor] {
+        page.see_text("attachment", "patient-07-chat.png").await;
+        page.see_picture("attachment-picture").await;
+    }
+    let plan = screenshots().join("plan.txt");
+    std::fs::write(&plan, "Rest, and a walk each day.").unwrap();
+    doctor.choose("attach-file", &plan).await;
+    patient.see_text("attachment", "plan.txt").await;
+    doctor.see_matching("[data-test=\"messages\"] > :last-child[data-state=\"read\"]").await;
+    patient.screenshot("11-attachments").await;
+    doctor.screenshot("11-attachments").await;
+}
+
 /// A reload finds the way back into the consultation, with its history.
 async fn reload(patient: &Page, doctor: &Page) {
     patient.reload().await;
     patient.see_text("message-theirs", "what is troubling you?").await;
+    patient.see_picture("attachment-picture").await;
     doctor.write("composer", "Take some rest, and write to me on Friday.\n").await;
     patient.see_text("message-theirs", "on Friday").await;
     doctor.see_matching("[data-test=\"messages\"] > :last-child[data-state=\"read\"]").await;

@@ -204,6 +204,21 @@ impl Page {
         self.see(test).await.send_keys(text).await.unwrap();
     }
 
+    /// Chooses a file in the input of this name, which need not be visible.
+    pub(crate) async fn choose(&self, test: &str, file: &Path) {
+        let input = self.client.find(Locator::Css(&named(test))).await.unwrap();
+        input.send_keys(file.to_str().unwrap()).await.unwrap();
+    }
+
+    /// Waits until the picture of this name is drawn.
+    pub(crate) async fn see_picture(&self, test: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        let script = "return document.querySelector(arguments[0])?.naturalWidth ?? 0";
+        while self.client.execute(script, vec![json!(named(test))]).await.unwrap() == json!(0) {
+            self.or_give_up(deadline, &format!("the picture {test}")).await;
+        }
+    }
+
     pub(crate) async fn text(&self, test: &str) -> String {
         self.see(test).await.text().await.unwrap()
     }

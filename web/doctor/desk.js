@@ -136,7 +136,7 @@ export function deskView(app) {
   function caseRow(item) {
     const { patient, id } = item.session;
     const unread = item === open?.item ? 0 : item.chat.unread;
-    const preview = item.chat.peerIsTyping ? 'typing…' : (item.chat.last?.content ?? 'No messages yet');
+    const preview = item.chat.peerIsTyping ? 'typing…' : item.chat.preview;
     return h(
       'li',
       {},

@@ -1,6 +1,8 @@
 // Shows one Chat: the conversation, ticks, typing, the composer.
 
-import { h, icon, button, notice } from './ui.js';
+import { h, icon, button, busy, notice } from './ui.js';
+import { ACCEPT, MOST_BYTES as LARGEST_FILE } from './files.js';
+import { attachmentView } from './attachment-view.js';
 import { timeOfDay, dayOf } from './format.js';
 
 const MOST_CHARACTERS = 16_000;
@@ -126,7 +128,7 @@ function keep(nodes, key, make) {
 function bubble(message, chat) {
   const mine = chat.isMine(message);
   const text = h('p', { class: 'text', dir: 'auto' });
-  text.append(contentOf(message));
+  text.append(contentOf(message, chat));
   return h(
     'li',
     { class: `message ${mine ? 'mine' : 'theirs'}`, test: mine ? 'message-mine' : 'message-theirs' },
@@ -140,10 +142,30 @@ function bubble(message, chat) {
   );
 }
 
-/** Text stays text; anything else is named, for these two apps send only text. */
-function contentOf(message) {
+/** Text stays text; the id of an attachment becomes the attachment, an address from elsewhere is only named. */
+function contentOf(message, chat) {
   if (!message.content_type || message.content_type === 'text') return message.content;
-  return `[${message.content_type}]`;
+  if (/^[0-9a-f-]{36}$/i.test(message.content)) return attachmentView(chat.files, message.content.toLowerCase());
+  return `[${message.content_type}] ${message.content}`;
+}
+
+/** The button that attaches a file, with the input behind it. */
+function makeAttach(chat) {
+  const input = h('input', { type: 'file', class: 'sr', accept: ACCEPT, tabindex: '-1', 'aria-hidden': 'true', test: 'attach-file' });
+  const attach = h(
+    'button',
+    { type: 'button', class: 'button quiet round', 'aria-label': 'Attach a file', test: 'attach', on: { click: () => input.click() } },
+    icon('clip'),
+  );
+  input.addEventListener('change', () => {
+    const [file] = input.files;
+    if (!file) return;
+    if (file.size > LARGEST_FILE) notice('A file may have 25 MB', 'bad');
+    else if (file.size === 0) notice('The file is empty', 'bad');
+    else busy(attach, () => chat.attach(file));
+    input.value = '';
+  });
+  return [attach, input];
 }
 
 function showTick(node, message, chat) {
@@ -204,6 +226,7 @@ function makeComposer(chat) {
   const composer = h(
     'form',
     { class: 'composer', on: { submit } },
+    ...makeAttach(chat),
     input,
     h('button', { type: 'submit', class: 'button primary round', 'aria-label': 'Send', test: 'send' }, icon('send')),
     tooLong,

@@ -1,6 +1,8 @@
 // One conversation: messages, receipts, typing, and what is still to be sent (connect-v2 §3.8,
 // realtime.md §4). It knows no DOM; chat-view.js shows it.
 
+import { Files, kindOf } from './files.js';
+
 const PAGE = 50;
 const RETRY_MS = 4_000;
 const TYPING_EVERY_MS = 2_000;
@@ -39,6 +41,7 @@ export class Chat extends EventTarget {
     this.#inbox = inbox;
     this.#role = role;
     this.sessionId = sessionId;
+    this.files = new Files({ api, sessionId });
     this.open = true;
     this.hasEarlier = false;
     this.#outboxKey = `consilium.outbox.${role}.${sessionId}`;
@@ -63,6 +66,13 @@ export class Chat extends EventTarget {
 
   get last() {
     return this.items.at(-1) ?? null;
+  }
+
+  /** The last message in a few words. */
+  get preview() {
+    const last = this.last;
+    if (!last) return 'No messages yet';
+    return { image: 'Picture', audio: 'Recording', file: 'File' }[last.content_type] ?? last.content;
   }
 
   get unread() {
@@ -121,6 +131,8 @@ export class Chat extends EventTarget {
       case 'message.new':
         if (data.sender_role !== this.#role) this.#showTyping(false);
         return this.#merge([data]);
+      case 'message.attachment':
+        return this.files.learn(data);
       case 'message.delivered':
         return this.#mark(data.message_ids, { delivered_at: data.at });
       case 'message.read':
@@ -133,9 +145,16 @@ export class Chat extends EventTarget {
   // Sending: a message keeps its client_message_id until the server has acknowledged it, so that
   // sending it again, over whatever connection, never makes a second one.
 
-  send(content) {
+  /** Uploads a file and sends the message that carries it. */
+  async attach(file) {
+    const done = await this.files.send(file);
+    this.send(done.id, kindOf(done.content_type));
+  }
+
+  send(content, contentType = 'text') {
     this.#outbox.push({
       client_message_id: uuid(),
+      content_type: contentType,
       content,
       created_at: new Date().toISOString(),
       state: 'pending',
@@ -175,7 +194,7 @@ export class Chat extends EventTarget {
   async #sendOne(message) {
     const body = {
       client_message_id: message.client_message_id,
-      content_type: 'text',
+      content_type: message.content_type,
       content: message.content,
     };
     try {
