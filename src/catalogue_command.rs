@@ -10,7 +10,7 @@ use consilium::connect::catalog::made_up;
 use consilium::serve::{Database, StartError};
 use consilium_storage::clock::Clock;
 use consilium_storage::connect::catalog;
-use consilium_storage::database::{self, Pool};
+use consilium_storage::database::Pool;
 use indicatif::{ProgressBar, ProgressStyle};
 
 #[derive(Subcommand)]
@@ -86,9 +86,7 @@ pub(crate) async fn import(
     bar.finish_and_clear();
     match done {
         Ok(outcome) => {
-            let mut owner =
-                database::connect_once(&database.owner).await.map_err(|error| StartError(error.to_string()))?;
-            catalog::settle(&mut owner).await.map_err(|error| StartError(error.to_string()))?;
+            catalog::settle(&database.owner).await.map_err(|error| StartError(error.to_string()))?;
             report(&outcome);
             Ok(ExitCode::SUCCESS)
         }

@@ -32,7 +32,7 @@ async fn main() {
     let pool = database::connect(&owner, 1).await.unwrap();
     let mut conn = pool.acquire().await.unwrap();
     let names = fill(&mut conn).await;
-    settle(&mut database::connect_once(&owner).await.unwrap()).await.unwrap();
+    settle(&owner).await.unwrap();
 
     println!("{:<34} {:>6} {:>9} {:>9} {:>9}", "medicines: what is typed", "found", "p50", "p99", "max");
     for (kind, typed) in kinds(&names) {
@@ -65,6 +65,8 @@ async fn fill(conn: &mut Conn) -> Vec<String> {
     for batch in tests.chunks(BATCH) {
         lab_tests::write(conn, batch, DateTime::UNIX_EPOCH).await.unwrap();
     }
+    medicines::recount(conn).await.unwrap();
+    lab_tests::recount(conn).await.unwrap();
     println!("{} medicines and {} lab tests written in {:.1?}", all.len(), tests.len(), started.elapsed());
     all.into_iter().map(|new| new.name).collect()
 }
@@ -135,7 +137,7 @@ async fn measure(conn: &mut Conn, kind: &str, typed: &[String], of_medicines: bo
 }
 
 async fn plans(conn: &mut Conn) {
-    for typed in ["am", "zolpra", "tablet", "zq", "paracetamol"] {
+    for typed in ["am", "zolpra", "tablet", "paracetamol", "paracetmol 650 tablet", "capsul injcetion"] {
         for (phase, lines) in medicines::plans(conn, typed).await.unwrap() {
             println!("\n{phase} {typed:?}");
             lines.iter().for_each(|line| println!("    {line}"));

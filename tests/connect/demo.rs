@@ -107,6 +107,34 @@ async fn the_wallets_of_the_demo_add_up() {
 }
 
 #[tokio::test]
+async fn there_are_catalogues_and_a_prescription_to_print() {
+    let app = TestApp::start().await;
+    demo_data::seed(&app.app.pool, &app.clock).await.unwrap();
+    let nobody = app.nobody();
+    let medicines = nobody.get("medicines/search?q=para&limit=25").await.expect(200);
+    let tests = nobody.get("lab-tests/catalog/search?q=thyroid").await.expect(200);
+    assert!(medicines.as_array().unwrap().len() >= 4 && tests.as_array().unwrap().len() >= 2);
+    demo_data::seed(&app.app.pool, &app.clock).await.unwrap();
+    assert_eq!(nobody.get("medicines/search?q=para&limit=25").await.expect(200), medicines);
+
+    let me = patient(&app, 1).await;
+    let id = me.get("users/me").await.expect(200)["id"].as_str().unwrap().parse().unwrap();
+    let session = format!("connect/sessions/{}", app.latest_session(id).await);
+    let prescription = me.get(&format!("{session}/prescription")).await.expect(200);
+    assert_eq!(
+        (&prescription["version"], &prescription["medications"][0]["name"]),
+        (&json!(1), &json!("Paracetamol 650 Tablet"))
+    );
+    me.get(&format!("{session}/prescription/pdf")).await.expect(200);
+    let tests = me.get(&format!("{session}/lab-tests")).await.expect(200);
+    assert_eq!(tests["recommendations"][0]["test_name"], "Complete Blood Count (CBC)");
+    let lines = doctor(&app, 3).await.get("doctors/me/sessions").await.expect(200);
+    let line =
+        lines["items"].as_array().unwrap().iter().find(|line| line["session_id"] == prescription["connect_session_id"]);
+    assert_eq!((&line.unwrap()["has_prescription"], &line.unwrap()["has_lab_tests"]), (&json!(true), &json!(true)));
+}
+
+#[tokio::test]
 async fn accounts_of_the_command_line_sign_in_and_are_made_once() {
     let app = TestApp::start().await;
     let (pool, clock) = (&app.app.pool, &app.clock);

@@ -50,6 +50,11 @@ async fn they_are_recommended_once_and_read_by_both() {
     assert!(!kinds(&m.doctor).await.iter().any(|kind| kind.starts_with("labtests")));
     assert_eq!(m.app.audited("lab_tests.create", m.patient.id).await, 1);
     assert_eq!(m.app.audited("lab_tests.read", m.patient.id).await, 2);
+    let sessions = m.doctor.get("doctors/me/sessions").await.expect(200);
+    assert_eq!(
+        (&sessions["items"][0]["has_lab_tests"], &sessions["items"][0]["has_prescription"]),
+        (&json!(true), &json!(false))
+    );
 }
 
 #[tokio::test]

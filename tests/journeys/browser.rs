@@ -45,6 +45,7 @@ async fn consultation(server: &mut Server, patient: &Page, doctor: &Page) {
     video_permission(patient, doctor).await;
     attachments(patient, doctor).await;
     reload(patient, doctor).await;
+    plan(patient, doctor).await;
     end(patient, doctor).await;
     for page in [patient, doctor] {
         // The media client asks a server that is not there why it is not there.
@@ -289,6 +290,38 @@ async fn reload(patient: &Page, doctor: &Page) {
     doctor.see_matching("[data-test=\"messages\"] > :last-child[data-state=\"read\"]").await;
 }
 
+/// The doctor prescribes with suggestions, which understand a typo, and recommends a test; the patient sees both at once.
+async fn plan(patient: &Page, doctor: &Page) {
+    doctor.click("write-prescription").await;
+    doctor.write("row-name", "paracetmol 650").await;
+    doctor.click_text("suggestion", "Paracetamol 650 Tablet").await;
+    doctor.write("row-dosage", "½ – 0 – 1").await;
+    doctor.write("row-duration", "3 days").await;
+    doctor.write("row-instructions", "खाने के बाद").await;
+    doctor.click("add-row").await;
+    doctor.write("row-name", "oral reh").await;
+    doctor.screenshot("11-suggestions").await;
+    doctor.click_text("suggestion", "Oral Rehydration Salts Powder").await;
+    doctor.write("row-dosage", "1 sachet in 1 litre").await;
+    doctor.write("plan-notes", "Drink it over the day. About ₹ 60.").await;
+    doctor.screenshot("11-prescription").await;
+    doctor.click("prescription-form-save").await;
+    doctor.see_text("prescription", "Oral Rehydration Salts Powder").await;
+    patient.see_text("prescription", "खाने के बाद").await;
+    doctor.click("recommend-tests").await;
+    doctor.write("row-test_name", "cbc").await;
+    doctor.click_text("suggestion", "Complete Blood Count (CBC)").await;
+    doctor.click("tests-form-save").await;
+    patient.see_text("lab-tests", "Complete Blood Count (CBC)").await;
+    patient.screenshot("11-plan").await;
+    doctor.screenshot("11-plan").await;
+    doctor.click("open-pdf").await;
+    let address = doctor.second_window("/files/signed/prescriptions/", "11-pdf").await;
+    let pdf = http_client().get(&address).send().await.unwrap();
+    assert_eq!(pdf.headers()["content-type"], "application/pdf");
+    assert!(pdf.bytes().await.unwrap().starts_with(b"%PDF"));
+}
+
 async fn end(patient: &Page, doctor: &Page) {
     doctor.click("end-session").await;
     doctor.write("end-note", "Rest, fluids, review on Friday.").await;
@@ -300,6 +333,9 @@ async fn end(patient: &Page, doctor: &Page) {
         assert!(page.text("duration").await.ends_with('s'), "the duration is shown");
         assert!(page.text("amount").await.contains('₹'), "the amount is shown");
         page.screenshot("12-summary").await;
+    }
+    for page in [patient, doctor] {
+        page.see_text("prescription", "Paracetamol 650 Tablet").await;
     }
     doctor.see_text("own-presence", "Online").await;
     patient.click("back-to-doctors").await;

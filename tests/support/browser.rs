@@ -236,6 +236,31 @@ impl Page {
         }
     }
 
+    /// Looks at the window that was just opened, once its address has `part`, and closes it. Answers the address.
+    pub(crate) async fn second_window(&self, part: &str, moment: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let first = self.client.window().await.unwrap();
+        let second = loop {
+            let windows = self.client.windows().await.unwrap();
+            if let Some(second) = windows.into_iter().find(|window| *window != first) {
+                break second;
+            }
+            self.or_give_up(deadline, "a second window").await;
+        };
+        self.client.switch_to_window(second).await.unwrap();
+        let address = loop {
+            let address = self.client.current_url().await.unwrap().to_string();
+            if address.contains(part) {
+                break address;
+            }
+            self.or_give_up(deadline, part).await;
+        };
+        self.screenshot(moment).await;
+        self.client.close_window().await.unwrap();
+        self.client.switch_to_window(first).await.unwrap();
+        address
+    }
+
     /// Keeps a picture in `target/screenshots`.
     pub(crate) async fn screenshot(&self, moment: &str) {
         let png = self.client.screenshot().await.unwrap();

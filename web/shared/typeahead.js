@@ -55,7 +55,7 @@ export function typeahead(input, { search, test }) {
       ...found.map((item, place) =>
         h(
           'li',
-          { id: `${id}-${place}`, role: 'option', 'aria-selected': 'false', on: { mousedown: (event) => pick(event, item) } },
+          { id: `${id}-${place}`, role: 'option', test: 'suggestion', 'aria-selected': 'false', on: { mousedown: (event) => pick(event, item) } },
           h('span', {}, item.label),
           item.hint ? h('small', { class: 'muted' }, item.hint) : null,
         ),

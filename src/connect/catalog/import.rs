@@ -121,6 +121,10 @@ pub async fn write(
     if read.all_bad > 0 {
         return Err(Refused::Lines { first: read.bad, all: read.all_bad });
     }
+    match read.catalogue {
+        Catalogue::Medicines => medicines::recount(tx.conn()).await.map_err(Error::from)?,
+        Catalogue::LabTests => lab_tests::recount(tx.conn()).await.map_err(Error::from)?,
+    }
     Ok(Outcome { catalogue: read.catalogue, lines: read.lines, written, passed_over: read.passed_over })
 }
 

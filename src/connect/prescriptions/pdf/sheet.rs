@@ -106,7 +106,7 @@ impl Sheet {
         }
     }
 
-    /// Two texts beside each other, the second at the right; answers nothing, the page is filled by the higher one.
+    /// Two columns beside each other; what follows begins below the longer one.
     pub(super) fn beside(&mut self, left: &[(&str, Style)], right: &[(&str, Style)], split: f32) {
         let (top, mut ends) = (self.y, [self.y; 2]);
         let columns = [(left, MARGIN, split - 12.0), (right, MARGIN + split, BODY - split)];

@@ -67,7 +67,8 @@ pub async fn any(conn: &mut PgConnection) -> Result<bool> {
 /// When Postgres cannot be asked.
 pub async fn write(conn: &mut PgConnection, batch: &[NewLabTest], at: DateTime<Utc>) -> Result<Written> {
     let column = |of: fn(&NewLabTest) -> String| batch.iter().map(of).collect::<Vec<_>>();
-    let ids: Vec<LabTestId> = batch.iter().map(|_| LabTestId::new()).collect();
+    let id = |new: &NewLabTest| LabTestId(super::id("lab_test", &new.provider, &key(&new.code)));
+    let ids: Vec<LabTestId> = batch.iter().map(id).collect();
     let lengths: Vec<i32> = batch.iter().map(|new| length(&key(&new.name))).collect();
     let word_lists = column(|new| words(&[&key(&new.name)]).join(" "));
     let rows = sqlx::query!(
@@ -77,7 +78,7 @@ pub async fn write(conn: &mut PgConnection, batch: &[NewLabTest], at: DateTime<U
                 $9, $9
          from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::text[])
               as l(id, provider, code, code_key, name, name_key, name_length, words)
-         on conflict (provider, code_key) do update
+         on conflict (id) do update
          set code = excluded.code, name = excluded.name, name_key = excluded.name_key,
              name_length = excluded.name_length, words = excluded.words, updated_at = excluded.updated_at
          where (t.code, t.name) is distinct from (excluded.code, excluded.name)
@@ -94,14 +95,22 @@ pub async fn write(conn: &mut PgConnection, batch: &[NewLabTest], at: DateTime<U
     )
     .fetch_all(&mut *conn)
     .await?;
+    let new = rows.iter().filter(|row| row.is_new).count();
+    Ok(Written { new, changed: rows.len() - new })
+}
+
+/// Counts the words anew, once all lines are written: searches rest on it.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn recount(conn: &mut PgConnection) -> Result<()> {
+    sqlx::query!("delete from lab_test_words").execute(&mut *conn).await?;
     sqlx::query!(
-        "insert into lab_test_words (word)
-         select distinct word from unnest($1::text[]) as list, string_to_table(list, ' ') as word
-         where word <> '' on conflict do nothing",
-        &word_lists
+        "insert into lab_test_words (word, names, lines)
+         select word, count(*) filter (where strpos(name_key, word) > 0), count(*)
+         from lab_tests, unnest(words) as word group by word"
     )
     .execute(conn)
     .await?;
-    let new = rows.iter().filter(|row| row.is_new).count();
-    Ok(Written { new, changed: rows.len() - new })
+    Ok(())
 }

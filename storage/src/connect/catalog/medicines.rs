@@ -93,7 +93,7 @@ pub async fn search(conn: &mut PgConnection, typed: &str, limit: i64) -> Result<
 /// When Postgres cannot be asked.
 #[cfg(feature = "testing")]
 pub async fn plans(conn: &mut PgConnection, typed: &str) -> Result<Vec<(&'static str, Vec<String>)>> {
-    super::search::plans(conn, &SHELF, typed, 10).await
+    super::search::plans::<Line>(conn, &SHELF, typed).await
 }
 
 /// One medicine.
@@ -141,7 +141,7 @@ impl Columns {
         for new in batch {
             let name_key = key(&new.name);
             let salt_key = new.composition.as_deref().map(key);
-            columns.ids.push(MedicineId::new());
+            columns.ids.push(MedicineId(super::id("medicine", &new.provider, &name_key)));
             columns.providers.push(new.provider.clone());
             columns.names.push(tidy(&new.name));
             columns.lengths.push(length(&name_key));
@@ -182,14 +182,6 @@ pub async fn write(conn: &mut PgConnection, batch: &[NewMedicine], at: DateTime<
     let mut changed: Vec<MedicineId> = named.into_iter().map(|row| row.id).chain(told).collect();
     changed.sort_unstable();
     changed.dedup();
-    sqlx::query!(
-        "insert into medicine_words (word)
-         select distinct word from unnest($1::text[]) as list, string_to_table(list, ' ') as word
-         where word <> '' on conflict do nothing",
-        &columns.words
-    )
-    .execute(conn)
-    .await?;
     Ok(Written { new: new.len(), changed: changed.len() - new.len() })
 }
 
@@ -198,8 +190,7 @@ async fn write_texts(conn: &mut PgConnection, batch: &[NewMedicine], columns: &C
     let uses: Vec<serde_json::Value> = batch.iter().map(|new| new.uses.clone().into()).collect();
     Ok(sqlx::query_file_scalar!(
         "src/connect/catalog/medicine_texts_write.sql",
-        &columns.providers,
-        &columns.name_keys,
+        &columns.ids as _,
         &text(|new| &new.product_introduction) as _,
         &uses,
         &text(|new| &new.how_it_works) as _,
@@ -208,4 +199,20 @@ async fn write_texts(conn: &mut PgConnection, batch: &[NewMedicine], columns: &C
     )
     .fetch_all(conn)
     .await?)
+}
+
+/// Counts the words anew, once all lines are written: searches rest on it.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn recount(conn: &mut PgConnection) -> Result<()> {
+    sqlx::query!("delete from medicine_words").execute(&mut *conn).await?;
+    sqlx::query!(
+        "insert into medicine_words (word, names, lines)
+         select word, count(*) filter (where strpos(name_key, word) > 0), count(*)
+         from medicines, unnest(words) as word group by word"
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -7,7 +7,10 @@ mod search;
 #[cfg(test)]
 mod search_tests;
 
-use sqlx::{Executor, PgConnection};
+use sha2::{Digest, Sha256};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
+use uuid::{Builder, Uuid};
 
 use crate::error::Result;
 
@@ -39,14 +42,31 @@ pub async fn lock(conn: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// Tells the planner what is there now, and settles what a bulk import leaves to a later vacuum. Runs as the owner of
-/// the tables, outside a transaction.
+/// Tells the planner what is there now, and settles what a bulk import leaves to a later vacuum. These are the options of
+/// the role that owns the tables.
 ///
 /// # Errors
 /// When Postgres refuses, for instance to the role that owns nothing.
-pub async fn settle(conn: &mut PgConnection) -> Result<()> {
+pub async fn settle(owner: &PgConnectOptions) -> Result<()> {
+    // It may take seconds, which is nothing to warn of.
+    let mut conn = owner.clone().disable_statement_logging().connect().await?;
     conn.execute("vacuum (analyze) medicines, medicine_texts, medicine_words, lab_tests, lab_test_words").await?;
+    conn.close().await?;
     Ok(())
+}
+
+/// The id of a line follows from what it is known by: the same in every installation, and an import never has to look it
+/// up. A lookup among rows that are being written would be planned for the few that were there before.
+fn id(catalogue: &str, provider: &str, key: &str) -> Uuid {
+    let mut hash = Sha256::new();
+    for part in [catalogue, provider, key] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let hash = hash.finalize();
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(hash.iter()).for_each(|(byte, hashed)| *byte = *hashed);
+    Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// A text as it is kept: no space around it, one space between its words.
@@ -90,5 +110,15 @@ mod tests {
             ["500mg", "acid", "amoxycillin", "clavulanic", "free", "profile", "thyroid"]
         );
         assert_eq!(length("पैर"), 3);
+    }
+
+    #[test]
+    fn ids_follow_from_what_a_line_is_known_by() {
+        let one = id("medicine", "sample", "dolo 650 tablet");
+        assert_eq!(one.to_string(), "c3371a7f-98e8-8dd7-aa33-071d6f6b4f30");
+        assert_eq!(one, id("medicine", "sample", "dolo 650 tablet"));
+        for other in [id("lab_test", "sample", "dolo 650 tablet"), id("medicine", "sampled", "olo 650 tablet")] {
+            assert_ne!(one, other);
+        }
     }
 }

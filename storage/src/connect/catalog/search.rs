@@ -33,7 +33,7 @@ pub(super) trait Hit: for<'r> FromRow<'r, PgRow> + Send + Unpin {
 
 /// A condition on a row of the table.
 #[derive(Debug)]
-pub(super) enum Condition {
+enum Condition {
     /// The code is this.
     Code(String),
     /// The code begins with this.
@@ -42,19 +42,23 @@ pub(super) enum Condition {
     Prefix(String),
     /// The name contains this.
     Part(String),
+    /// The name contains this, as one of these words does.
+    PartOf(String, Vec<String>),
     /// A salt contains this.
     Salt(String),
-    /// All of these.
-    Words(Vec<Word>),
+    /// Of each of these lists, one of the words.
+    Words(Vec<Meaning>),
 }
 
 /// What a typed word stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Word {
-    /// A word, or part of one, of the catalogue.
-    Known(String),
-    /// None: these are nearest.
-    Mistyped(Vec<String>),
+#[derive(Debug, Clone, PartialEq)]
+struct Meaning {
+    /// Whether no word of the catalogue contains what was typed: these are the nearest.
+    is_mistyped: bool,
+    /// The words of the catalogue.
+    words: Vec<String>,
+    /// In how many lines they stand, one with another.
+    lines: i64,
 }
 
 /// A search that goes on until it has enough.
@@ -65,10 +69,14 @@ pub(super) struct Search<'a, T> {
     found: Vec<T>,
 }
 
-/// Shorter parts of a salt say nothing, and no trigram index knows them.
-const SHORTEST_SALT: usize = 3;
+/// Shorter parts have no trigram, so no trigram index knows them.
+const TRIGRAM: usize = 3;
 /// Of what was typed, so many words count.
 const MOST_WORDS: usize = 6;
+/// What stands in more lines than this is soon met in the order of names; what stands in fewer is gathered and sorted.
+const MANY: i64 = 3_000;
+/// A part stands in more words than this only when it stands in many lines too.
+const MOST_MEANINGS: i64 = 200;
 /// Words less alike than this are others.
 const LEAST_LIKENESS: f32 = 0.5;
 /// Of the words that are alike, those that nearly are as much as the best.
@@ -89,8 +97,8 @@ impl<'a, T: Hit> Search<'a, T> {
     /// The phases of the contract, each only while there is room, the last only when nothing was found.
     pub(super) async fn finish(mut self, conn: &mut PgConnection) -> Result<Vec<T>> {
         self.phase(conn, &Condition::Prefix(self.key.clone())).await?;
-        self.phase(conn, &Condition::Part(self.key.clone())).await?;
-        if self.shelf.salts && self.key.chars().count() >= SHORTEST_SALT {
+        self.part(conn).await?;
+        if self.shelf.salts && self.key.chars().count() >= TRIGRAM {
             self.phase(conn, &Condition::Salt(self.key.clone())).await?;
         }
         if self.found.is_empty() {
@@ -99,19 +107,45 @@ impl<'a, T: Hit> Search<'a, T> {
         Ok(self.found)
     }
 
+    /// Names that contain it. Two letters are looked for in the few thousand words first, so that a rare pair does not cost
+    /// a walk through all names.
+    async fn part(&mut self, conn: &mut PgConnection) -> Result<()> {
+        let key = self.key.clone();
+        if self.is_full() || key.chars().count() >= TRIGRAM || !key.chars().all(char::is_alphanumeric) {
+            return self.phase(conn, &Condition::Part(key)).await;
+        }
+        let mut sql = QueryBuilder::<Postgres>::new("select word, names from ");
+        sql.push(self.shelf.words).push(" where names > 0 and word like ").push_bind(part(&key));
+        sql.push(" order by names desc limit ").push_bind(MOST_MEANINGS);
+        let rows: Vec<(String, i32)> = sql.build_query_as().persistent(false).fetch_all(&mut *conn).await?;
+        let lines: i64 = rows.iter().map(|(_, names)| i64::from(*names)).sum();
+        if rows.is_empty() {
+            Ok(())
+        } else if lines > MANY {
+            self.phase(conn, &Condition::Part(key)).await
+        } else {
+            let words = rows.into_iter().map(|(word, _)| word).collect();
+            self.phase(conn, &Condition::PartOf(key, words)).await
+        }
+    }
+
     /// Names that have every word as it is known or nearly so; where the known ones stand in the way, without them.
     async fn mistyped(&mut self, conn: &mut PgConnection) -> Result<()> {
-        let mut words = self.understand(conn).await?;
-        let all = words.len();
+        let mut meanings = self.understand(conn).await?;
+        let all = meanings.len();
         if all == 0 {
             return Ok(());
         }
-        self.phase(conn, &Condition::Words(words.clone())).await?;
-        words.retain(|word| matches!(word, Word::Mistyped(_)));
-        if self.found.is_empty() && !words.is_empty() && words.len() < all {
-            self.phase(conn, &Condition::Words(words)).await?;
+        self.phase(conn, &Condition::Words(meanings.clone())).await?;
+        meanings.retain(|meaning| meaning.is_mistyped);
+        if self.found.is_empty() && !meanings.is_empty() && meanings.len() < all {
+            self.phase(conn, &Condition::Words(meanings)).await?;
         }
         Ok(())
+    }
+
+    const fn is_full(&self) -> bool {
+        self.found.len() >= self.limit
     }
 
     async fn phase(&mut self, conn: &mut PgConnection, condition: &Condition) -> Result<()> {
@@ -127,105 +161,84 @@ impl<'a, T: Hit> Search<'a, T> {
     }
 
     /// What each typed word stands for; words that resemble nothing are passed over.
-    async fn understand(&self, conn: &mut PgConnection) -> Result<Vec<Word>> {
+    async fn understand(&self, conn: &mut PgConnection) -> Result<Vec<Meaning>> {
         let typed: Vec<String> = super::words(&[&self.key]).into_iter().take(MOST_WORDS).collect();
         let parts: Vec<String> = typed.iter().map(|word| part(word)).collect();
-        let mut sql = QueryBuilder::<Postgres>::new("select t.place, t.known, n.word, n.likeness from (");
-        sql.push("select q.word, q.place, exists (select from ").push(self.shelf.words);
-        sql.push(" w where w.word like q.part) as known from unnest(").push_bind(&typed).push("::text[], ");
-        sql.push_bind(parts).push("::text[]) with ordinality as q(word, part, place)) t left join lateral (");
-        sql.push("select w.word, word_similarity(t.word, w.word) as likeness from ").push(self.shelf.words);
-        sql.push(" w where not t.known and w.word %> t.word order by likeness desc, w.word limit 8) n on true");
+        let words = self.shelf.words;
+        let mut sql = QueryBuilder::<Postgres>::new("with t as materialized (select q.word, q.part, q.place, ");
+        // A count, not `exists`: the planner then asks the index, also for what is not there.
+        sql.push("(select count(*) from ").push(words).push(" w where w.word like q.part) > 0 as known from unnest(");
+        sql.push_bind(typed).push("::text[], ").push_bind(parts);
+        sql.push("::text[]) with ordinality as q(word, part, place)) ");
+        sql.push("select t.place, t.known, n.word, n.likeness, n.lines from t cross join lateral (");
+        sql.push("(select w.word, 1::real as likeness, w.lines from ").push(words);
+        sql.push(" w where t.known and w.word like t.part order by w.lines desc, w.word limit ");
+        sql.push_bind(MOST_MEANINGS).push(") union all (");
+        sql.push("select w.word, word_similarity(t.word, w.word) as likeness, w.lines from ").push(words);
+        sql.push(" w where not t.known and w.word %> t.word order by likeness desc, w.word limit 8)) n");
         sql.push(" order by t.place, n.likeness desc, n.word");
         let rows = sql.build().persistent(false).fetch_all(conn).await?;
-        let mut meanings: Vec<Meaning> = typed.into_iter().map(|word| (Some(word), false, Vec::new())).collect();
+        let mut meanings: Vec<(i64, Meaning)> = Vec::new();
+        let mut least = LEAST_LIKENESS;
         for row in rows {
-            let place = usize::try_from(row.try_get::<i64, _>(0)? - 1).unwrap_or(usize::MAX);
-            let Some(meaning) = meanings.get_mut(place) else { continue };
-            meaning.1 = row.try_get(1)?;
-            if let (Some(word), Some(likeness)) = (row.try_get(2)?, row.try_get(3)?) {
-                meaning.2.push((word, likeness));
+            let (place, known, likeness): (i64, bool, f32) = (row.try_get(0)?, row.try_get(1)?, row.try_get(3)?);
+            if meanings.last().is_none_or(|(last, _)| *last != place) {
+                // The best one comes first.
+                least = (likeness * NEAR_BEST).max(LEAST_LIKENESS);
+                meanings.push((place, Meaning { is_mistyped: !known, words: Vec::new(), lines: 0 }));
+            }
+            if let (true, Some((_, meaning))) = (likeness >= least, meanings.last_mut()) {
+                meaning.words.push(row.try_get(2)?);
+                meaning.lines += i64::from(row.try_get::<i32, _>(4)?);
             }
         }
-        Ok(meanings.into_iter().filter_map(|(word, known, near)| meaning(word?, known, near)).collect())
+        Ok(meanings.into_iter().map(|(_, meaning)| meaning).filter(|meaning| !meaning.words.is_empty()).collect())
     }
-}
-
-fn meaning(typed: String, known: bool, near: Vec<(String, f32)>) -> Option<Word> {
-    if known {
-        return Some(Word::Known(typed));
-    }
-    let (_, best) = near.first()?;
-    let least = (best * NEAR_BEST).max(LEAST_LIKENESS);
-    let near: Vec<String> = near.into_iter().filter(|(_, likeness)| *likeness >= least).map(|(word, _)| word).collect();
-    (!near.is_empty()).then_some(Word::Mistyped(near))
 }
 
 /// The rows under a condition, without those found before: shorter names first, then by the alphabet.
 fn statement(sql: &mut QueryBuilder<Postgres>, shelf: &Shelf, condition: &Condition, without: &[Uuid], room: usize) {
-    sql.push("select ").push(shelf.columns).push(" from (select id from ").push(shelf.table).push(" where ");
+    // Gathered first, the rows come by way of the index on words; else the planner chooses between an index of the
+    // condition and a walk in the order of names that stops early.
+    let is_gathered = match condition {
+        Condition::PartOf(..) => true,
+        Condition::Words(meanings) => !matches!(meanings.as_slice(), [one] if one.lines > MANY),
+        _ => false,
+    };
+    let head = if is_gathered { "with f as materialized (select id, name_length, name_key from " } else { "" };
+    sql.push(head);
+    if !is_gathered {
+        sql.push("select ").push(shelf.columns).push(" from (select id from ");
+    }
+    sql.push(shelf.table).push(" where ");
+    push_condition(sql, condition);
+    if !without.is_empty() {
+        sql.push(" and id <> all(").push_bind(without.to_vec()).push(")");
+    }
+    let order = " order by name_length, name_key, id limit ";
+    let room = i64::try_from(room).unwrap_or(i64::MAX);
+    if is_gathered {
+        sql.push(") select ").push(shelf.columns).push(" from (select id from f").push(order).push_bind(room);
+    } else {
+        sql.push(order).push_bind(room);
+    }
+    sql.push(") o join ").push(shelf.table).push(" t using (id) order by t.name_length, t.name_key, t.id");
+}
+
+fn push_condition(sql: &mut QueryBuilder<Postgres>, condition: &Condition) {
     match condition {
         Condition::Code(code) => drop(sql.push("code_key = ").push_bind(code.clone())),
         Condition::CodePrefix(prefix) => range(sql, "code_key", prefix),
         Condition::Prefix(prefix) => range(sql, "name_key", prefix),
         Condition::Part(text) => drop(sql.push("name_key like ").push_bind(part(text))),
+        Condition::PartOf(text, words) => {
+            sql.push("words && ").push_bind(words.clone()).push(" and name_key like ").push_bind(part(text));
+        }
         Condition::Salt(text) => drop(sql.push("salt_key like ").push_bind(part(text))),
-        Condition::Words(words) => {
-            for (place, word) in words.iter().enumerate() {
-                sql.push(if place == 0 { "" } else { " and " });
-                one_word(sql, shelf, word);
+        Condition::Words(meanings) => {
+            for (place, meaning) in meanings.iter().enumerate() {
+                sql.push(if place == 0 { "words && " } else { " and words && " }).push_bind(meaning.words.clone());
             }
-        }
-    }
-    if !without.is_empty() {
-        sql.push(" and id <> all(").push_bind(without.to_vec()).push(")");
-    }
-    let room = i64::try_from(room).unwrap_or(i64::MAX);
-    sql.push(" order by name_length, name_key, id limit ").push_bind(room);
-    sql.push(") f join ").push(shelf.table).push(" t using (id) order by t.name_length, t.name_key, t.id");
-}
-
-/// How Postgres goes about each phase of a search, with what it took: for the benchmark and the docs made from it.
-///
-/// # Errors
-/// When Postgres cannot be asked.
-#[cfg(feature = "testing")]
-pub(super) async fn plans(
-    conn: &mut PgConnection,
-    shelf: &Shelf,
-    typed: &str,
-    limit: usize,
-) -> Result<Vec<(&'static str, Vec<String>)>> {
-    let key = key(typed);
-    let phases = [
-        ("prefix", Condition::Prefix(key.clone())),
-        ("part", Condition::Part(key.clone())),
-        ("salt", Condition::Salt(key.clone())),
-    ];
-    let mut plans = Vec::new();
-    for (phase, condition) in phases.into_iter().filter(|(phase, _)| shelf.salts || *phase != "salt") {
-        let mut sql = QueryBuilder::new("explain (analyze, costs off, timing off) ");
-        statement(&mut sql, shelf, &condition, &[], limit);
-        let lines = sql.build_query_scalar().persistent(false).fetch_all(&mut *conn).await?;
-        plans.push((phase, lines));
-    }
-    Ok(plans)
-}
-
-fn one_word(sql: &mut QueryBuilder<Postgres>, shelf: &Shelf, word: &Word) {
-    match word {
-        Word::Known(text) if shelf.salts => {
-            sql.push("(name_key like ")
-                .push_bind(part(text))
-                .push(" or salt_key like ")
-                .push_bind(part(text))
-                .push(")");
-        }
-        Word::Known(text) => {
-            sql.push("name_key like ").push_bind(part(text));
-        }
-        Word::Mistyped(near) => {
-            sql.push("words && ").push_bind(near.clone());
         }
     }
 }
@@ -250,5 +263,31 @@ fn part(text: &str) -> String {
     pattern
 }
 
-/// A spelling that was understood otherwise: what for, whether exactly, and what is like it.
-type Meaning = (Option<String>, bool, Vec<(String, f32)>);
+/// How Postgres goes about each phase of a search, with what it took: for the benchmark and the docs made from it.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+#[cfg(feature = "testing")]
+pub(super) async fn plans<T: Hit>(
+    conn: &mut PgConnection,
+    shelf: &Shelf,
+    typed: &str,
+) -> Result<Vec<(&'static str, Vec<String>)>> {
+    let search = Search::<T>::new(shelf, typed, 10);
+    let key = key(typed);
+    let mut phases = vec![("prefix", Condition::Prefix(key.clone())), ("part", Condition::Part(key.clone()))];
+    if shelf.salts {
+        phases.push(("salt", Condition::Salt(key)));
+    }
+    phases.push(("words", Condition::Words(search.understand(conn).await?)));
+    let mut plans = Vec::new();
+    for (phase, condition) in phases {
+        if matches!(&condition, Condition::Words(meanings) if meanings.is_empty()) {
+            continue;
+        }
+        let mut sql = QueryBuilder::new("explain (analyze, costs off, timing off) ");
+        statement(&mut sql, shelf, &condition, &[], 10);
+        plans.push((phase, sql.build_query_scalar().persistent(false).fetch_all(&mut *conn).await?));
+    }
+    Ok(plans)
+}

@@ -21,7 +21,9 @@ impl Shop {
     async fn of(names: &[(&str, &str)]) -> Self {
         let shop = Self::open().await;
         let batch: Vec<_> = names.iter().map(|(name, salts)| medicine(name, salts)).collect();
-        medicines::write(&mut shop.pool.acquire().await.unwrap(), &batch, DateTime::UNIX_EPOCH).await.unwrap();
+        let mut conn = shop.pool.acquire().await.unwrap();
+        medicines::write(&mut conn, &batch, DateTime::UNIX_EPOCH).await.unwrap();
+        medicines::recount(&mut conn).await.unwrap();
         shop
     }
 
@@ -123,6 +125,7 @@ async fn lab_tests_are_found_by_code_first() {
     ]
     .map(|(name, code)| NewLabTest { name: name.to_owned(), code: code.to_owned(), provider: "test".to_owned() });
     lab_tests::write(&mut conn, &batch, DateTime::UNIX_EPOCH).await.unwrap();
+    lab_tests::recount(&mut conn).await.unwrap();
     let codes = async |conn: &mut PgConnection, typed: &str, limit| -> Vec<String> {
         lab_tests::search(conn, typed, limit).await.unwrap().into_iter().map(|line| line.code).collect()
     };
@@ -150,5 +153,5 @@ async fn a_second_writing_changes_what_differs_and_nothing_else() {
     assert_eq!((after.uses, after.created_at), (batch[0].uses.clone(), first));
     assert_eq!(shop.found("azithral", 5).await, ["AZITHRAL 500 tablet"]);
     assert!(medicines::any(&mut conn).await.unwrap() && !lab_tests::any(&mut conn).await.unwrap());
-    settle(&mut crate::database::connect_once(&shop.database.options).await.unwrap()).await.unwrap();
+    settle(&shop.database.options).await.unwrap();
 }
