@@ -52,6 +52,7 @@ struct Raw {
     cors_origins: String,
     log: String,
     log_format: String,
+    environment: String,
     charging: String,
     access_token_ttl: u32,
     refresh_token_ttl: u32,
@@ -380,12 +381,6 @@ impl Config {
     #[must_use]
     pub fn files_dir(&self) -> PathBuf {
         if let FilesPlace::Disk(folder) = &self.files { folder.clone() } else { PathBuf::new() }
-    }
-
-    /// The name of this installation: the first part of keys in the file store.
-    #[must_use]
-    pub fn environment(&self) -> &str {
-        &self.raw.environment
     }
 
     /// The effective settings as TOML, secrets hidden.

@@ -27,7 +27,7 @@ const LONGEST: TimeDelta = TimeDelta::minutes(15);
 
 /// Who carries what. A new kind of job is a line in each `match` here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Carrier {
+pub(super) enum Carrier {
     /// A push to one device.
     Push,
     /// A push to all patients.
@@ -36,11 +36,11 @@ pub enum Carrier {
 
 impl Carrier {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Push, Self::Broadcast];
+    pub(super) const ALL: [Self; 2] = [Self::Push, Self::Broadcast];
 
     /// The outbox's word for its jobs.
     #[must_use]
-    pub const fn kind(self) -> &'static str {
+    pub(super) const fn kind(self) -> &'static str {
         match self {
             Self::Push => consilium_storage::push::KIND,
             Self::Broadcast => consilium_storage::push::BROADCAST,

@@ -104,7 +104,7 @@ fn object(pdf: &Pdf) -> Object {
 
 /// As in the contract's sample: environment, session, prescription; and letters that nobody guesses.
 fn key(app: &App, prescription: &Prescription) -> String {
-    let environment = app.config.environment();
+    let environment = &app.config.environment;
     let Prescription { session_id, id, version, .. } = prescription;
     format!("{environment}/sessions/{session_id}/prescriptions/{id}-v{version}-{}.pdf", names::random())
 }
