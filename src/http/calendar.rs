@@ -124,11 +124,14 @@ impl JsonSchema for Moment {
     }
 }
 
+/// From, until: a half-open range, open where there is none.
+pub type Range = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
 /// `date_from` and `date_to`, both inclusive, as a half-open range.
 ///
 /// # Errors
 /// 422 when the first is after the last.
-pub fn range(from: Option<Moment>, to: Option<Moment>) -> Result<(Option<DateTime<Utc>>, Option<DateTime<Utc>>)> {
+pub fn range(from: Option<Moment>, to: Option<Moment>) -> Result<Range> {
     let (from, until) = (from.map(Moment::start), to.map(Moment::end));
     if from.zip(until).is_some_and(|(from, until)| from >= until) {
         return Err(Error::invalid(Issue::query("date_from", "value_error", "date_from should not be after date_to")));

@@ -85,7 +85,7 @@ pub enum Entry {
     /// A short text.
     Text(String, String),
     /// The field `file`.
-    File(FilePart),
+    File(Box<FilePart>),
     /// There is none.
     End,
 }
@@ -104,7 +104,7 @@ impl Form {
         let Some(mut field) = self.0.next_field().await.map_err(broken)? else { return Ok(Entry::End) };
         let name = field.name().unwrap_or_default().to_owned();
         if name == "file" {
-            return Ok(Entry::File(FilePart::of(field)));
+            return Ok(Entry::File(Box::new(FilePart::of(field))));
         }
         let mut text = Vec::new();
         while let Some(chunk) = field.chunk().await.map_err(broken)? {

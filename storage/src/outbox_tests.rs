@@ -47,23 +47,23 @@ impl World {
     }
 
     async fn finish(&self, job: &Job) -> bool {
-        outbox::finish(&mut *self.pool.acquire().await.unwrap(), job).await.unwrap()
+        outbox::finish(&mut self.pool.acquire().await.unwrap(), job).await.unwrap()
     }
 
     async fn fail(&self, job: &Job, again: i64) {
-        outbox::put_off(&mut *self.pool.acquire().await.unwrap(), job, at(again), "no answer").await.unwrap();
+        outbox::put_off(&mut self.pool.acquire().await.unwrap(), job, at(again), "no answer").await.unwrap();
     }
 
     async fn bury(&self, job: &Job, now: i64) {
-        outbox::bury(&mut *self.pool.acquire().await.unwrap(), job, at(now), Some("refused")).await.unwrap();
+        outbox::bury(&mut self.pool.acquire().await.unwrap(), job, at(now), Some("refused")).await.unwrap();
     }
 
     async fn left(&self, dead: bool) -> Vec<outbox::Entry> {
-        outbox::list(&mut *self.pool.acquire().await.unwrap(), dead, None, 100).await.unwrap()
+        outbox::list(&mut self.pool.acquire().await.unwrap(), dead, None, 100).await.unwrap()
     }
 
     async fn retry(&self, which: Which<'_>, now: i64) -> u64 {
-        outbox::retry(&mut *self.pool.acquire().await.unwrap(), which, at(now)).await.unwrap()
+        outbox::retry(&mut self.pool.acquire().await.unwrap(), which, at(now)).await.unwrap()
     }
 }
 
@@ -106,7 +106,7 @@ async fn what_failed_waits_and_what_was_put_off_does_not_count() {
     outbox::postpone(&mut conn, &job, at(20), Some(&json!("b"))).await.unwrap();
     drop(conn);
     let job = world.take(20, 10).await.pop().unwrap();
-    assert_eq!((job.attempts, names(&[job.clone()])), (2, vec!["b"]));
+    assert_eq!((job.attempts, names(std::slice::from_ref(&job))), (2, vec!["b"]));
 }
 
 #[tokio::test]

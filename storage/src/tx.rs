@@ -27,7 +27,7 @@ pub struct Tx {
 /// Something that gets a place in inboxes at commit.
 #[derive(Debug)]
 enum Post {
-    Event { event: Event, session_id: Option<SessionId>, recipients: Vec<UserId>, is_silent: bool },
+    Event { event: Box<Event>, session_id: Option<SessionId>, recipients: Vec<UserId>, is_silent: bool },
     Message(NewMessage),
 }
 
@@ -91,19 +91,34 @@ impl Tx {
     /// push, where [`crate::push::PUSHES`] has one, is written with it.
     pub fn emit(&mut self, event: Event, recipients: &[UserId]) {
         let session_id = event.session_id();
-        self.posts.push(Post::Event { event, session_id, recipients: recipients.to_vec(), is_silent: false });
+        self.posts.push(Post::Event {
+            event: Box::new(event),
+            session_id,
+            recipients: recipients.to_vec(),
+            is_silent: false,
+        });
     }
 
     /// As [`Tx::emit`], without the push: a consequence of something that is told already.
     pub fn emit_silently(&mut self, event: Event, recipients: &[UserId]) {
         let session_id = event.session_id();
-        self.posts.push(Post::Event { event, session_id, recipients: recipients.to_vec(), is_silent: true });
+        self.posts.push(Post::Event {
+            event: Box::new(event),
+            session_id,
+            recipients: recipients.to_vec(),
+            is_silent: true,
+        });
     }
 
     /// As [`Tx::emit`], for events whose data does not name their session.
     pub fn emit_in(&mut self, session_id: SessionId, event: Event, recipients: &[UserId]) {
         let recipients = recipients.to_vec();
-        self.posts.push(Post::Event { event, session_id: Some(session_id), recipients, is_silent: false });
+        self.posts.push(Post::Event {
+            event: Box::new(event),
+            session_id: Some(session_id),
+            recipients,
+            is_silent: false,
+        });
     }
 
     /// Posts a message: its row is written, with its place in both inboxes, when the transaction commits.

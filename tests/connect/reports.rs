@@ -13,6 +13,7 @@ fn one(session: &str, id: &Value) -> String {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, in its order")]
 async fn a_report_is_uploaded_read_by_both_and_deleted_by_the_patient() {
     let m = Meeting::start().await;
     let id = m.requested().await;

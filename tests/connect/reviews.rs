@@ -234,6 +234,7 @@ async fn the_wall_is_public_and_masked() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, in its order")]
 async fn the_desk_filters_and_sorts() {
     let m = Meeting::start().await;
     let other = m.app.doctor().await;

@@ -80,8 +80,11 @@ async fn whatever_names_a_setting_names_one_that_exists() {
     assert!(found > 30, "{found}");
 }
 
+/// Names and values.
+type Pairs = Vec<(String, String)>;
+
 /// The settings of the example, those that are commented out apart.
-fn example() -> (Vec<(String, String)>, Vec<(String, String)>) {
+fn example() -> (Pairs, Pairs) {
     let text = read("deploy/consilium.env.example");
     let pair = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let set = text.lines().filter(|line| line.starts_with("CONSILIUM_")).filter_map(pair).collect();

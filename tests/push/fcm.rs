@@ -129,7 +129,7 @@ async fn a_token_is_kept_until_its_end_and_replaced_when_it_is_refused() {
 #[tokio::test]
 async fn a_device_that_is_gone_is_let_go() {
     let (m, fcm) = with_fcm().await;
-    let active = async |who| devices::exists_active(&mut *m.app.app.conn().await.unwrap(), who).await.unwrap();
+    let active = async |who| devices::exists_active(&mut m.app.app.conn().await.unwrap(), who).await.unwrap();
     fcm.answer("doctor-phone", [unregistered()]);
     m.requested().await;
     got(&fcm, "doctor-phone", 1).await;
@@ -166,7 +166,7 @@ async fn an_unknown_project_costs_nobody_their_device() {
     m.doctor.act(&of(&session, "end")).await.expect(200);
     let letters = super::wait_for_dead(&m.app, 2).await;
     assert!(letters.iter().all(|letter| letter.last_error.as_deref().unwrap().starts_with("refused: status 404")));
-    assert!(devices::exists_active(&mut *m.app.app.conn().await.unwrap(), m.patient.id).await.unwrap());
+    assert!(devices::exists_active(&mut m.app.app.conn().await.unwrap(), m.patient.id).await.unwrap());
 }
 
 #[tokio::test]

@@ -218,7 +218,7 @@ impl TestApp {
 
     /// The orders that an admin has to look at.
     pub(crate) async fn flagged_payments(&self) -> Vec<payments::Flagged> {
-        payments::list_flagged(&mut *self.app.conn().await.unwrap()).await.unwrap()
+        payments::list_flagged(&mut self.app.conn().await.unwrap()).await.unwrap()
     }
 
     /// Cuts every connection of the server that waits for a lock, as a crash would; answers how many.
@@ -266,7 +266,8 @@ impl TestApp {
 
 async fn serve(config: Config, clock: &Clock) -> (App, String, JoinHandle<()>) {
     let database = Database::open(&config).await.unwrap();
-    let server = serve::start(config, &database, clock.clone(), telemetry::metrics_for_tests()).await.unwrap();
+    let server =
+        Box::pin(serve::start(config, &database, clock.clone(), telemetry::metrics_for_tests())).await.unwrap();
     let (app, url) = (server.app.clone(), format!("http://{}", server.address));
     #[allow(clippy::disallowed_methods, reason = "the test itself waits for the server's end")]
     let serving = tokio::spawn(server.run());

@@ -222,7 +222,7 @@ async fn read_fields(form: &mut Form) -> Result<(Scope, Option<SessionId>, FileP
         issues.push(Issue::body("file", "missing", "Field required"));
     }
     match (scope, file) {
-        (Some(scope), Some(file)) if issues.is_empty() => Ok((scope, scope_id, file)),
+        (Some(scope), Some(file)) if issues.is_empty() => Ok((scope, scope_id, *file)),
         _ => Err(Error::Invalid(issues)),
     }
 }

@@ -136,7 +136,7 @@ fn azure(url: &Url, settings: &Settings<'_>) -> Result<AzurePlace, Wrong> {
     if key.is_empty() || BASE64_STANDARD.decode(key).is_err() {
         return Err(("azure_account_key", "must be set to the account's key, in base64, for files in Azure"));
     }
-    let endpoint = checked_endpoint(endpoint)?;
+    let endpoint = checked_endpoint(&endpoint)?;
     Ok(AzurePlace { account, key: key.to_owned().into(), container: container.map(str::to_owned), endpoint })
 }
 
@@ -158,7 +158,7 @@ fn s3(url: &Url, settings: &Settings<'_>) -> Result<S3Place, Wrong> {
         bucket,
         prefix: prefix.map(str::to_owned),
         region: region.unwrap_or_else(|| "us-east-1".to_owned()),
-        endpoint: endpoint.map(checked_endpoint).transpose()?,
+        endpoint: endpoint.as_deref().map(checked_endpoint).transpose()?,
         keys,
         token: Some(settings.s3_session_token).filter(|token| !token.is_empty()).map(|token| token.to_owned().into()),
     })
@@ -186,9 +186,9 @@ fn parameters<const N: usize>(url: &Url, names: [&str; N]) -> Result<[Option<Str
     Ok(values)
 }
 
-fn checked_endpoint(text: String) -> Result<String, Wrong> {
+fn checked_endpoint(text: &str) -> Result<String, Wrong> {
     let wrong = (FILES_URL, "has an endpoint that is no http or https address");
-    let url = Url::parse(&text).map_err(|_| wrong)?;
+    let url = Url::parse(text).map_err(|_| wrong)?;
     let is_good = matches!(url.scheme(), "http" | "https") && url.host().is_some() && url.query().is_none();
     if is_good { Ok(text.trim_end_matches('/').to_owned()) } else { Err(wrong) }
 }

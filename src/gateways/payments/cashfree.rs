@@ -282,7 +282,7 @@ mod tests {
         let order_id = OrderId("cf_order_1".to_owned());
         let new = NewPayment {
             order_id: &order_id,
-            amount: consilium_storage::money::Paise(123_456_789_012_345_6),
+            amount: consilium_storage::money::Paise(1_234_567_890_123_456),
             customer: consilium_storage::ids::UserId(uuid::Uuid::nil()),
             phone: Some("+919900000001"),
             expires_at: chrono::DateTime::UNIX_EPOCH,

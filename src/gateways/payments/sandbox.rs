@@ -115,6 +115,7 @@ impl Sandbox {
 
 const AWAY: PaymentError = PaymentError::Unreachable("the sandbox's database is away");
 
+#[expect(clippy::needless_pass_by_value, reason = "a shape for map_err")]
 fn away(error: storage::Error) -> PaymentError {
     tracing::warn!(%error, "the sandbox's database refused");
     AWAY

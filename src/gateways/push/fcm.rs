@@ -132,20 +132,13 @@ fn refusal(status: StatusCode, body: &Value, after: Option<TimeDelta>) -> Troubl
 /// its place, before delivery and on the screen.
 fn envelope(message: &Message) -> Value {
     let (priority, apns_priority) = if message.is_urgent { ("HIGH", "10") } else { ("NORMAL", "5") };
-    let mut android = json!({
-        "priority": priority,
-        "ttl": format!("{}s", message.life().num_seconds()),
-        "notification": {"default_sound": message.is_urgent},
-    });
-    let mut headers = json!({
-        "apns-priority": apns_priority,
-        "apns-expiration": message.expires_at.timestamp().to_string(),
-    });
-    if let Some(group) = &message.group {
-        android["collapse_key"] = json!(group);
-        android["notification"]["tag"] = json!(group);
-        headers["apns-collapse-id"] = json!(group);
-    }
+    let group = message.group.as_deref();
+    let notification = with(json!({"default_sound": message.is_urgent}), "tag", group);
+    let ttl = format!("{}s", message.life().num_seconds());
+    let android = with(json!({"priority": priority, "ttl": ttl, "notification": notification}), "collapse_key", group);
+    let expiration = message.expires_at.timestamp().to_string();
+    let headers =
+        with(json!({"apns-priority": apns_priority, "apns-expiration": expiration}), "apns-collapse-id", group);
     let aps = if message.is_urgent { json!({"sound": "default"}) } else { json!({}) };
     json!({"message": {
         "token": message.token,
@@ -154,6 +147,14 @@ fn envelope(message: &Message) -> Value {
         "android": android,
         "apns": {"headers": headers, "payload": {"aps": aps}},
     }})
+}
+
+/// The object with one more field, where there is a value for it.
+pub(super) fn with(mut object: Value, name: &str, value: Option<&str>) -> Value {
+    if let (Some(fields), Some(value)) = (object.as_object_mut(), value) {
+        fields.insert(name.to_owned(), value.into());
+    }
+    object
 }
 
 /// What failed, without the address it failed at.

@@ -127,10 +127,7 @@ impl ServiceAccount {
 
     /// `header.claims.signature`, valid for an hour.
     fn assertion(&self, now: DateTime<Utc>) -> Result<String, String> {
-        let mut header = json!({"alg": "RS256", "typ": "JWT"});
-        if let Some(id) = &self.key_id {
-            header["kid"] = json!(id);
-        }
+        let header = super::fcm::with(json!({"alg": "RS256", "typ": "JWT"}), "kid", self.key_id.as_deref());
         let claims = json!({
             "iss": self.email,
             "scope": SCOPE,
