@@ -6,10 +6,12 @@ ARGS ?=
 SESSIONS ?= 100
 ARRIVAL ?= 10
 DURATION ?= 60s
+SEEDS ?= 1,2,3,4
+FAULTS ?= 50
 URL ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt lint doc sqlx contract load bench audit hooks
+.PHONY: help run demo test check fmt lint doc sqlx contract load faults bench audit hooks
 
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +29,7 @@ test: ## all tests, with servers they start themselves
 	@scripts/ensure.sh postgres redis chromium poppler nginx azurite
 	$(CARGO) test --workspace $(ARGS)
 
-check: ## the full gate, which CI runs: fmt, queries, lint, doc, test, contract, a short load
+check: ## the full gate, which CI runs: fmt, queries, lint, doc, test, contract, a short load, a few faults
 	@scripts/ensure.sh postgres redis chromium poppler nginx azurite
 	$(CARGO) fmt --all --check
 	scripts/crates.sh
@@ -35,6 +37,7 @@ check: ## the full gate, which CI runs: fmt, queries, lint, doc, test, contract,
 	@$(MAKE) --no-print-directory lint doc test
 	scripts/contract.sh check
 	scripts/short-load.sh
+	scripts/short-faults.sh
 
 fmt: ## format
 	$(CARGO) fmt --all
@@ -55,6 +58,12 @@ contract: ## write docs/openapi.json and docs/asyncapi.json anew
 load: ## consultations against a running server: URL, SESSIONS, ARRIVAL, DURATION, ARGS
 	$(CARGO) run --release -p consilium-loadtest -- run --target $(URL) \
 		--sessions $(SESSIONS) --arrival $(ARRIVAL) --duration $(DURATION) $(ARGS)
+
+faults: ## consultations on three nodes of their own, and every kind of fault: SEEDS, FAULTS of each, ARGS
+	@scripts/ensure.sh postgres redis
+	$(CARGO) build --release -p consilium -p consilium-loadtest
+	$(or $(CARGO_TARGET_DIR),target)/release/loadtest run --fleet 3 --faults all --fault-count $(FAULTS) --seeds $(SEEDS) \
+		--overlap 0.2 --hasty 0.2 --sessions $(SESSIONS) --arrival $(ARRIVAL) --duration 1s --reconnects 0.02 $(ARGS)
 
 bench: ## the measurements of docs/performance.md
 	@scripts/ensure.sh postgres

@@ -26,9 +26,15 @@ pub(crate) struct ChaosArgs {
     /// Chance that while Redis or Postgres fails something happens to a node or to the clients too.
     #[arg(long, default_value_t = 0.0, requires = "kinds")]
     pub(crate) overlap: f64,
+    /// Chance that the next fault comes as soon as all nodes serve, before everything is as it was.
+    #[arg(long, default_value_t = 0.0, requires = "kinds")]
+    pub(crate) hasty: f64,
     /// How long the nodes may take to be ready again, and the clients to be back.
     #[arg(long, value_parser = seconds, default_value = "60s", requires = "kinds")]
     pub(crate) recovery: Duration,
+    /// Every gap is the mean and every pause the longest.
+    #[arg(skip)]
+    pub(crate) exact: bool,
 }
 
 /// Kinds, once each, in the order of their table.
@@ -67,6 +73,8 @@ impl ChaosArgs {
             gap_s,
             length_s: self.fault_length.as_secs_f64(),
             overlap: self.overlap,
+            hasty: self.hasty,
+            exact: self.exact,
         };
         plan(seed, &shape)
     }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::kind::{Kind, Part};
 use super::plan::Planned;
-use crate::fleet::{self, Fleet, Node, Parts, Paused, Postgres, Redis};
+use crate::fleet::{self, Fleet, Node, Parts, Paused, Postgres, Redis, Wanted};
 use crate::world::{Cut, World};
 
 /// What follows from a fault may show for so long after its recovery.
@@ -28,6 +28,8 @@ pub(crate) struct Done {
     pub(crate) over_s: f64,
     /// From its begin until all nodes said `ready`.
     pub(crate) ready_after_s: Option<f64>,
+    /// Where it is hasty, all that is waited for: from its begin until all nodes answered `/ready` with 200.
+    pub(crate) serving_after_s: Option<f64>,
     /// From its begin until the clients were connected again.
     pub(crate) back_after_s: Option<f64>,
     pub(crate) observed: String,
@@ -55,7 +57,9 @@ impl Injector<'_> {
     pub(crate) async fn run(mut self, plan: Vec<Planned>) -> Vec<Done> {
         let mut done = Vec::new();
         let count = plan.len();
-        for planned in plan {
+        for mut planned in plan {
+            // After the last one everything has to be as it was.
+            planned.hasty &= planned.number < count;
             let begin = Instant::now() + seconds(planned.after_s);
             if self.until.is_some_and(|until| begin > until) {
                 break;
@@ -83,6 +87,7 @@ impl Injector<'_> {
             began_s,
             over_s,
             ready_after_s: None,
+            serving_after_s: None,
             back_after_s: None,
             observed: String::new(),
             failed: None,
@@ -122,12 +127,20 @@ impl Injector<'_> {
     async fn recover(&mut self, began: Instant, one: &mut Done) -> Result<(), String> {
         let Parts { nodes, redis, postgres, watch } = self.fleet.parts();
         // Started while Postgres was away, a node gives up, and whoever looks after it starts it again.
-        let again = one.planned.meanwhile.is_some();
-        fleet::recovered(watch, nodes, self.recovery, again).await?;
-        one.ready_after_s = Some(began.elapsed().as_secs_f64());
+        let wanted = Wanted { ready: !one.planned.hasty, again: one.planned.meanwhile.is_some() };
+        fleet::recovered(watch, nodes, self.recovery, wanted).await?;
+        let recovered = Some(began.elapsed().as_secs_f64());
+        if wanted.ready {
+            one.ready_after_s = recovered;
+        } else {
+            one.serving_after_s = recovered;
+        }
         let ended = redis.as_mut().and_then(Redis::ended).or_else(|| postgres.as_mut()?.ended());
         if let Some(why) = ended {
             return Err(why);
+        }
+        if !wanted.ready {
+            return Ok(());
         }
         let until = Instant::now() + self.recovery;
         let connected = || self.world.stats.connections.load(Ordering::Relaxed);
@@ -210,6 +223,9 @@ fn line(done: &Done, count: usize) -> String {
     let mut line = format!("{:>7.1} s  {}/{count} {}", done.began_s, done.planned.number, done.planned);
     if let (Some(ready), Some(back)) = (done.ready_after_s, done.back_after_s) {
         line.push_str(&format!(": ready after {ready:.2} s, clients back after {back:.2} s"));
+    }
+    if let Some(serving) = done.serving_after_s {
+        line.push_str(&format!(": all serve after {serving:.2} s"));
     }
     for more in [Some(&done.observed), done.failed.as_ref()].into_iter().flatten().filter(|more| !more.is_empty()) {
         line.push_str(&format!(", {more}"));

@@ -21,6 +21,10 @@ pub(crate) struct Shape {
     pub(crate) length_s: f64,
     /// Chance of a second fault while Redis or Postgres fails.
     pub(crate) overlap: f64,
+    /// Chance that nobody waits for the whole recovery.
+    pub(crate) hasty: f64,
+    /// Every gap is the mean and every pause the longest.
+    pub(crate) exact: bool,
 }
 
 /// One fault to come.
@@ -38,6 +42,8 @@ pub(crate) struct Planned {
     /// Share of the clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) share: Option<f64>,
+    /// Whether the next one comes as soon as all nodes serve again, however they stand otherwise.
+    pub(crate) hasty: bool,
     /// What happens to a node or to the clients meanwhile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) meanwhile: Option<Box<Self>>,
@@ -69,6 +75,11 @@ pub(crate) fn plan(seed: u64, shape: &Shape) -> Vec<Planned> {
             let after = rng.random_range(0.0..0.5);
             fault.meanwhile = Some(Box::new(one(fault.number, other, after, shape, &mut rng)));
         }
+        fault.hasty = rng.random_bool(shape.hasty.clamp(0.0, 1.0));
+        if shape.exact {
+            fault.after_s = rounded(shape.gap_s);
+            fault.pause_s = fault.pause_s.map(|_| rounded(shape.length_s));
+        }
         planned.push(fault);
     }
     planned
@@ -95,6 +106,7 @@ fn one(number: usize, kind: Kind, after_s: f64, shape: &Shape, rng: &mut StdRng)
         node,
         pause_s: pause_s.map(rounded),
         share: share.map(rounded),
+        hasty: false,
         meanwhile: None,
     }
 }
@@ -119,6 +131,9 @@ impl fmt::Display for Planned {
         if let Some(other) = &self.meanwhile {
             write!(f, " and {other}")?;
         }
+        if self.hasty {
+            f.write_str(", hasty")?;
+        }
         Ok(())
     }
 }
@@ -132,7 +147,16 @@ mod tests {
     use super::*;
 
     fn shape() -> Shape {
-        Shape { kinds: Kind::ALL.to_vec(), count: 200, nodes: 3, gap_s: 2.0, length_s: 10.0, overlap: 0.3 }
+        Shape {
+            kinds: Kind::ALL.to_vec(),
+            count: 200,
+            nodes: 3,
+            gap_s: 2.0,
+            length_s: 10.0,
+            overlap: 0.3,
+            hasty: 0.2,
+            exact: false,
+        }
     }
 
     #[test]
@@ -176,9 +200,24 @@ mod tests {
     }
 
     #[test]
+    fn some_are_hasty_and_none_where_nobody_asks_for_it() {
+        let hasty = |share| plan(9, &Shape { hasty: share, ..shape() }).iter().filter(|fault| fault.hasty).count();
+        assert_eq!((hasty(0.0), hasty(1.0)), (0, 200));
+        assert!((20..70).contains(&hasty(0.2)));
+    }
+
+    #[test]
     fn short_pauses_stay_short() {
         let planned = plan(3, &Shape { length_s: 0.5, ..shape() });
         assert!(planned.iter().filter_map(|fault| fault.pause_s).all(|pause| pause <= 0.5));
+    }
+
+    #[test]
+    fn a_measurement_leaves_nothing_to_chance() {
+        let planned = plan(3, &Shape { exact: true, length_s: 60.0, ..shape() });
+        assert!(planned.iter().all(|fault| (fault.after_s - 2.0).abs() < 1e-9));
+        assert!(planned.iter().filter_map(|fault| fault.pause_s).all(|pause| (pause - 60.0).abs() < 1e-9));
+        assert!(planned.iter().any(|fault| fault.kind == Kind::FlushRedis && fault.pause_s.is_none()));
     }
 
     #[test]

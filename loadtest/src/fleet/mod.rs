@@ -92,7 +92,7 @@ impl Fleet {
             // The first one makes the tables and the demo data; the others find them.
             if number == 0 {
                 let watch = probe(vec![node.target.clone()]);
-                recovered(&watch, std::slice::from_mut(&mut node), START, false).await?;
+                recovered(&watch, std::slice::from_mut(&mut node), START, Wanted { ready: true, again: false }).await?;
             }
             nodes.push(node);
         }
@@ -153,7 +153,7 @@ impl Fleet {
 
     /// Waits until every node is ready at once.
     pub(crate) async fn await_ready(&mut self, limit: Duration) -> Result<(), String> {
-        recovered(&self.watch, &mut self.nodes, limit, false).await
+        recovered(&self.watch, &mut self.nodes, limit, Wanted { ready: true, again: false }).await
     }
 
     /// Its parts, to be broken side by side.
@@ -186,38 +186,48 @@ fn probe(targets: Vec<Target>) -> Http {
     Http::new(targets, 2).with_patience(Duration::from_secs(3))
 }
 
-/// Waits until every node is ready at once; one that ended by itself is a failure, or is started `again`.
-pub(crate) async fn recovered(watch: &Http, nodes: &mut [Node], limit: Duration, again: bool) -> Result<(), String> {
+/// What counts as recovered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// `/ready` says `ready`; otherwise it is enough that it answers 200.
+    pub(crate) ready: bool,
+    /// A node that ended by itself is started again; otherwise that is a failure.
+    pub(crate) again: bool,
+}
+
+/// Waits until every node is back at once.
+pub(crate) async fn recovered(watch: &Http, nodes: &mut [Node], limit: Duration, wanted: Wanted) -> Result<(), String> {
     let until = Instant::now() + limit;
     loop {
         let mut missing = None;
         for (at, node) in nodes.iter_mut().enumerate() {
             if let Some(why) = node.ended() {
-                if !again || Instant::now() > until {
+                if !wanted.again || Instant::now() > until {
                     return Err(why);
                 }
                 node.start_again(Duration::from_millis(200)).await?;
             }
-            if let Err(why) = ready(watch, at).await {
+            if let Err(why) = ready(watch, at, wanted.ready).await {
                 missing.get_or_insert_with(|| format!("{}: {why}", node.name()));
             }
         }
         match missing {
             None => return Ok(()),
             Some(why) if Instant::now() > until => {
-                return Err(format!("not all ready within {} s: {why}", limit.as_secs()));
+                return Err(format!("not all back within {} s: {why}", limit.as_secs()));
             }
             Some(_) => sleep(POLL).await,
         }
     }
 }
 
-/// Whether `/ready` says `ready`, not merely that it still serves (running.md).
-async fn ready(watch: &Http, at: usize) -> Result<(), String> {
+/// Whether `/ready` says `ready`, or merely that it still serves (running.md).
+async fn ready(watch: &Http, at: usize, wholly: bool) -> Result<(), String> {
     let answer = watch.call(at, &Call::get("/ready", None)).await.map_err(|trouble| trouble.to_string())?;
     let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     match body.get("status").and_then(serde_json::Value::as_str) {
         Some("ready") => Ok(()),
+        Some(_) if !wholly && answer.status == 200 => Ok(()),
         status => {
             let checks = body.get("checks").map(ToString::to_string).unwrap_or_default();
             Err(format!("{} {} {checks}", answer.status, status.unwrap_or("without a status")))
