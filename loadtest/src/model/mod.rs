@@ -34,6 +34,12 @@ pub(crate) fn model(args: &Model) -> Result<bool, String> {
     Ok(true)
 }
 
+/// Whether a file of figures would be taken.
+#[cfg(test)]
+pub(crate) fn takes(path: &Path) -> bool {
+    Figures::load(Some(path)).is_ok()
+}
+
 fn write(path: &Path, answer: &Answer<'_>) -> Result<(), String> {
     let json = serde_json::to_vec_pretty(answer).map_err(|error| error.to_string())?;
     std::fs::write(path, json).map_err(|error| format!("{}: {error}", path.display()))

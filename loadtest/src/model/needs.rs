@@ -147,7 +147,7 @@ struct Bus {
 }
 
 /// What goes through Redis: an event is published once for the slot of each recipient, and reaches every node that
-/// has somebody of that slot.
+/// has somebody of that slot; a node's heartbeat reaches all.
 fn bus(load: &Model, figures: &Figures, nodes: u64) -> Bus {
     if nodes < 2 {
         return Bus { slot_share: 0.0, published: 0.0, delivered: 0.0, bytes_in: 0.0, bytes_out: 0.0 };
@@ -158,14 +158,17 @@ fn bus(load: &Model, figures: &Figures, nodes: u64) -> Bus {
     // A message goes to both parties, a receipt to the sender.
     let messages = messages(load) * 2.0;
     let receipts = messages_of_receipts(load);
-    let heard_slots = figures.get("bus_slots") * slot_share;
-    let beats = count * heard_slots / figures.get("bus_heartbeat_s");
-    let published = messages + receipts + beats;
-    let bytes_in = messages * figures.get("bus_message_bytes")
-        + receipts * figures.get("bus_receipt_bytes")
-        + beats * figures.get("bus_heartbeat_bytes");
+    let event_bytes = messages * figures.get("bus_message_bytes") + receipts * figures.get("bus_receipt_bytes");
+    let beats = count / figures.get("bus_heartbeat_s");
+    let beat_bytes = beats * figures.get("bus_heartbeat_bytes");
     let copies = count * slot_share;
-    Bus { slot_share, published, delivered: published * copies, bytes_in, bytes_out: bytes_in * copies }
+    Bus {
+        slot_share,
+        published: messages + receipts + beats,
+        delivered: (messages + receipts) * copies + beats * count,
+        bytes_in: event_bytes + beat_bytes,
+        bytes_out: event_bytes * copies + beat_bytes * count,
+    }
 }
 
 fn messages_of_receipts(load: &Model) -> f64 {
@@ -287,9 +290,13 @@ fn of_redis(load: &Model, figures: &Figures, needs: &Needs) -> Vec<Line> {
         line(
             "published/s",
             count(needs.published_per_s),
-            format!("messages × 2 parties + messages × receipts {} + heartbeats", load.receipts),
+            format!("messages × 2 parties + messages × receipts {} + nodes / bus_heartbeat_s", load.receipts),
         ),
-        line("delivered/s", count(needs.delivered_per_s), "published × nodes that hear a slot".to_owned()),
+        line(
+            "delivered/s",
+            count(needs.delivered_per_s),
+            "published × nodes that hear a slot; heartbeats × nodes".to_owned(),
+        ),
         line(
             "bandwidth in",
             format!("{}/s", bytes(needs.redis_in_bytes_per_s)),
@@ -298,7 +305,7 @@ fn of_redis(load: &Model, figures: &Figures, needs: &Needs) -> Vec<Line> {
         line(
             "bandwidth out",
             format!("{}/s", bytes(needs.redis_out_bytes_per_s)),
-            "bandwidth in × nodes that hear a slot".to_owned(),
+            "delivered × bytes of each kind".to_owned(),
         ),
         line(
             "shards",

@@ -95,14 +95,14 @@ fn what_is_published_reaches_every_node_with_somebody_of_the_slot() {
     let nodes = busy.nodes as f64;
     // 1,563 users a slot: every node hears every slot.
     assert!(busy.slot_share > 0.999_999);
-    let beats = nodes * 64.0;
+    let beats = nodes;
     near(busy.published_per_s, 20_000.0 + 20_000.0 + beats);
     near(busy.delivered_per_s, busy.published_per_s * nodes);
     near(busy.redis_in_bytes_per_s, 20_000.0 * 500.0 + 20_000.0 * 200.0 + beats * 50.0);
     near(busy.redis_out_bytes_per_s, busy.redis_in_bytes_per_s * nodes);
     assert_eq!(busy.redis_shards, (busy.redis_out_bytes_per_s / 100e6).ceil() as u64);
     // The same with one node less would not do.
-    let heard = |nodes: f64| (40_000.0 + nodes * 64.0) * 5.0 / 1e6;
+    let heard = |nodes: f64| (40_000.0 + nodes) * 5.0 / 1e6;
     let cores = |nodes: f64| 30_000.0 / nodes / 1000.0 + 100_000.0 / nodes * 2.0 / 1e6 + heard(nodes);
     near(busy.cores_per_node, cores(nodes));
     assert!(cores(nodes) <= 16.0 && cores(nodes - 1.0) > 16.0);
