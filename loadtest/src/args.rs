@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::away::RedisAway;
 use crate::chaos::ChaosArgs;
+use crate::cost::Cost;
 use crate::fleet::FleetArgs;
 use crate::http::Target;
 use crate::model::args::Model;
@@ -26,6 +28,10 @@ pub(crate) enum Command {
     Idle(Idle),
     /// Everybody loses the connection at once: how long until all are back without a gap.
     Resume(Resume),
+    /// What a Redis and a second node add to a message.
+    Cost(Cost),
+    /// A minute without Redis: what it does to messages on one node and across nodes, and how soon all is as before.
+    RedisAway(RedisAway),
     /// What a number of users needs: nodes, memory, Redis, Postgres, with the formulas.
     Model(Model),
 }
@@ -112,6 +118,9 @@ pub(crate) struct Run {
     /// How long the clients may take to finish after the load.
     #[arg(long, value_parser = seconds, default_value = "60s")]
     pub(crate) patience: Duration,
+    /// Keep every latency by itself.
+    #[arg(skip)]
+    pub(crate) trace: bool,
 }
 
 /// What kind of connection.
@@ -158,6 +167,16 @@ pub(crate) struct Resume {
     pub(crate) storm: bool,
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// A run as the command line gives it.
+pub(crate) fn run_of(words: &[String]) -> Result<Run, String> {
+    match Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {
+        Command::Run(run) => Ok(*run),
+        Command::Idle(_) | Command::Resume(_) | Command::Cost(_) | Command::RedisAway(_) | Command::Model(_) => {
+            Err("not a run".to_owned())
+        }
+    }
 }
 
 impl Run {

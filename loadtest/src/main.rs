@@ -6,9 +6,11 @@
 
 mod account;
 mod args;
+mod away;
 mod chaos;
 mod client;
 mod command;
+mod cost;
 mod faults;
 mod figures;
 mod fleet;
@@ -28,6 +30,8 @@ mod setup;
 mod socket;
 mod sse;
 mod stats;
+mod steady;
+mod trace;
 mod world;
 
 use std::process::ExitCode;
@@ -45,6 +49,8 @@ async fn main() -> ExitCode {
             Command::Run(args) => Box::pin(run::run(&args)).await,
             Command::Idle(args) => Box::pin(idle::idle(args)).await,
             Command::Resume(args) => Box::pin(resume::resume(args)).await,
+            Command::Cost(args) => Box::pin(cost::cost(&args)).await,
+            Command::RedisAway(args) => Box::pin(away::redis_away(&args)).await,
             Command::Model(args) => model::model(&args),
         }
     };

@@ -15,7 +15,7 @@ use crate::args::{Run, Server};
 use crate::chaos::{self, Done, Injector, Planned};
 use crate::client::Departed;
 use crate::faults::{self, Process, Restart};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Used};
 use crate::history::{self, Verdict};
 use crate::http::Http;
 use crate::report::{self, Report};
@@ -23,6 +23,7 @@ use crate::scenario::{doctor, patient};
 use crate::settle;
 use crate::setup;
 use crate::stats::{Stats, Step};
+use crate::trace::Trace;
 use crate::world::{Cut, Phase, Plan, World};
 
 /// An unanswered command is an error after so long.
@@ -39,6 +40,8 @@ const CALM: Duration = Duration::from_secs(3);
 pub(crate) struct Outcome {
     pub(crate) report: Report,
     pub(crate) verdict: Verdict,
+    /// Every latency, where it was asked for.
+    pub(crate) trace: Trace,
     pub(crate) clean: bool,
 }
 
@@ -111,11 +114,15 @@ async fn with_fleet(args: &Run, seed: u64, fleet: &mut Fleet) -> Result<Outcome,
     chaos::print_plan(seed, &planned);
     let (phase, phases) = watch::channel(Phase::Running);
     let (cuts, orders) = watch::channel(Cut::default());
-    let stats = Stats::new().map_err(|error| error.to_string())?;
+    let mut stats = Stats::new().map_err(|error| error.to_string())?;
+    if args.trace {
+        stats = stats.traced(Instant::now());
+    }
     let ids = doctors.iter().map(|doctor| doctor.id).collect();
     let world = Arc::new(World::new(http, stats, plan(args), (phases, orders), seed, ids));
-    let mut load = Load { args, world: Arc::clone(&world), phase, cuts, fleet: &mut *fleet };
+    let mut load = Load { args, world: Arc::clone(&world), phase, cuts, fleet: &mut *fleet, used: None };
     let loaded = Box::pin(load.run(doctors, patients, process, planned.clone())).await?;
+    let used = load.used;
     let wall = world.began.elapsed();
     let evidence = settle::settle(&world, loaded.departed, args.allow_resync)
         .await
@@ -127,12 +134,14 @@ async fn with_fleet(args: &Run, seed: u64, fleet: &mut Fleet) -> Result<Outcome,
     let mut report = Report::new(args, &world, wall, loaded.lasted, &verdict);
     report.restarts = loaded.restarts;
     report.nodes = fleet.report();
+    report.used = used;
     report.failures.extend(loaded.faults.iter().filter_map(|done| done.failed.clone()));
     report.failures.extend(fleet.panics());
     report.planned = planned;
     report.faults = loaded.faults;
     let clean = verdict.is_clean() && report.failures.is_empty() && !(args.strict && report.error_count() > 0);
-    Ok(Outcome { report, verdict, clean })
+    let trace = world.stats.take_trace().unwrap_or_default();
+    Ok(Outcome { report, verdict, trace, clean })
 }
 
 /// Starts the server if that is asked for, and sees that one is there.
@@ -186,6 +195,7 @@ struct Load<'a> {
     phase: watch::Sender<Phase>,
     cuts: watch::Sender<Cut>,
     fleet: &'a mut Fleet,
+    used: Option<Used>,
 }
 
 impl Load<'_> {
@@ -234,6 +244,8 @@ impl Load<'_> {
     async fn work(&mut self, planned: Vec<Planned>, clients: i64) -> (Vec<Done>, Duration) {
         let end = self.world.began + self.args.duration;
         let mut done = Vec::new();
+        let before = self.fleet.snapshot().await;
+        let broken = !planned.is_empty() || !self.args.kill_after.is_empty();
         if !planned.is_empty() {
             let injector = Injector {
                 world: &self.world,
@@ -248,6 +260,9 @@ impl Load<'_> {
             sleep(CALM).await;
         }
         sleep_until(end).await;
+        if !broken {
+            self.used = Some(Used::between(&before, &self.fleet.snapshot().await));
+        }
         let lasted = self.world.began.elapsed();
         self.phase.send_replace(Phase::Ending);
         (done, lasted)

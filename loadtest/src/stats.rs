@@ -9,6 +9,8 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::trace::Trace;
+
 /// A measured step of a consultation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Step {
@@ -20,6 +22,8 @@ pub(crate) enum Step {
     AcceptSeen,
     SendAck,
     SendSeen,
+    /// The same where the two hold on to one node of several.
+    SendSeenHere,
     /// The same where the two hold on to different nodes.
     SendSeenAcross,
     /// A message whose acknowledgement took more than one connection.
@@ -37,13 +41,14 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Request,
         Self::RequestShown,
         Self::Accept,
         Self::AcceptSeen,
         Self::SendAck,
         Self::SendSeen,
+        Self::SendSeenHere,
         Self::SendSeenAcross,
         Self::SendAckAcross,
         Self::Delivered,
@@ -64,6 +69,7 @@ impl Step {
             Self::AcceptSeen => "accept → patient's frame",
             Self::SendAck => "send → ack",
             Self::SendSeen => "send → other's frame",
+            Self::SendSeenHere => "send → frame on the same node",
             Self::SendSeenAcross => "send → frame on another node",
             Self::SendAckAcross => "send → ack, across a reconnect",
             Self::Delivered => "delivered → sender's frame",
@@ -86,6 +92,7 @@ impl Step {
             Self::AcceptSeen => "accept_seen",
             Self::SendAck => "send_ack",
             Self::SendSeen => "send_seen",
+            Self::SendSeenHere => "send_seen_same_node",
             Self::SendSeenAcross => "send_seen_across_nodes",
             Self::SendAckAcross => "send_ack_across_reconnect",
             Self::Delivered => "delivered_seen",
@@ -147,6 +154,8 @@ impl Trouble {
 #[derive(Debug)]
 pub(crate) struct Stats {
     meters: Vec<Mutex<Meter>>,
+    /// Every latency by itself, for measurements that compare parts of a run.
+    trace: Option<Mutex<Trace>>,
     seconds: Mutex<Vec<Second>>,
     /// Errors by kind; refusals that the scenario's own races explain stand apart.
     errors: Mutex<BTreeMap<String, u64>>,
@@ -172,6 +181,7 @@ impl Stats {
         }
         Ok(Self {
             meters,
+            trace: None,
             seconds: Mutex::default(),
             errors: Mutex::default(),
             strains: Mutex::default(),
@@ -186,7 +196,22 @@ impl Stats {
         })
     }
 
+    /// Keeps each latency by itself, counted from `began`.
+    pub(crate) fn traced(mut self, began: Instant) -> Self {
+        self.trace = Some(Mutex::new(Trace::new(began)));
+        self
+    }
+
+    /// What was kept; nothing where nobody asked for it.
+    pub(crate) fn take_trace(&self) -> Option<Trace> {
+        let mut trace = self.trace.as_ref()?.lock().ok()?;
+        Some(std::mem::take(&mut *trace))
+    }
+
     pub(crate) fn record(&self, step: Step, took: Duration) {
+        if let Some(Ok(mut trace)) = self.trace.as_ref().map(Mutex::lock) {
+            trace.note(step, Instant::now(), took);
+        }
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).clamp(1, HIGHEST_US);
         if let Some(Ok(mut meter)) = self.meters.get(step as usize).map(Mutex::lock) {
             meter.total.saturating_record(us);

@@ -62,8 +62,10 @@ impl Client {
             && self.resuming.is_none()
         {
             self.world.stats.record(step, began.elapsed());
-            if step == Step::SendSeen && from != self.world.http.node(self.node) {
-                self.world.stats.record(Step::SendSeenAcross, began.elapsed());
+            if step == Step::SendSeen && self.world.http.targets.len() > 1 {
+                let here = from == self.world.http.node(self.node);
+                let step = if here { Step::SendSeenHere } else { Step::SendSeenAcross };
+                self.world.stats.record(step, began.elapsed());
             }
         }
         self.replayed_one();

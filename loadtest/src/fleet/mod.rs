@@ -1,6 +1,7 @@
 //! The processes of a run: nodes, Redis, Postgres; started, watched, broken and stopped by this program.
 
 pub(crate) mod args;
+mod measure;
 mod node;
 mod place;
 mod postgres;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 pub(crate) use args::{FleetArgs, WithRedis};
+pub(crate) use measure::Used;
 pub(crate) use node::Node;
 pub(crate) use postgres::Postgres;
 pub(crate) use process::{Paused, send};

@@ -85,6 +85,10 @@ impl Postgres {
         Ok(Self { kept, socket: None })
     }
 
+    pub(crate) fn pid(&self) -> Option<i32> {
+        self.kept.pid()
+    }
+
     /// What the server takes as `--database-url`.
     pub(crate) fn url(&self) -> Option<String> {
         let socket = self.socket.as_ref()?;

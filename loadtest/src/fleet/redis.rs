@@ -76,6 +76,16 @@ impl Redis {
         Ok(format!("{killed} subscribers cut"))
     }
 
+    /// Bytes received and sent since its start.
+    pub(crate) async fn traffic(&self) -> Result<(f64, f64), String> {
+        let info = self.address.ask(&["INFO", "stats"]).await?;
+        let of = |name: &str| {
+            let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            value.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
+        };
+        Ok((of("total_net_input_bytes"), of("total_net_output_bytes")))
+    }
+
     /// A crash, and a start after a while.
     pub(crate) async fn restart(&mut self, pause: Duration) -> Result<String, String> {
         let kept = self.kept.as_mut().ok_or("no command to start Redis again")?;

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::args::Run;
 use crate::chaos::{Done, Planned};
 use crate::faults::Restart;
-use crate::fleet::NodeReport;
+use crate::fleet::{NodeReport, Used};
 use crate::history::Verdict;
 use crate::stats::{Second, Step};
 use crate::world::World;
@@ -100,6 +100,8 @@ pub(crate) struct Report {
     pub(crate) strains: BTreeMap<String, u64>,
     pub(crate) restarts: Vec<Restart>,
     pub(crate) nodes: Vec<NodeReport>,
+    /// What the processes used, where nothing was broken.
+    pub(crate) used: Option<Used>,
     pub(crate) planned: Vec<Planned>,
     pub(crate) faults: Vec<Done>,
     /// What must not happen, whatever is broken: no recovery, a panic, a drain that fails.
@@ -138,6 +140,7 @@ impl Report {
             strains: stats.strains(),
             restarts: Vec::new(),
             nodes: Vec::new(),
+            used: None,
             planned: Vec::new(),
             faults: Vec::new(),
             failures: Vec::new(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Report, TOLD};
-use crate::fleet::NodeReport;
+use crate::fleet::{NodeReport, Used};
 use crate::history::Verdict;
 use crate::run::Outcome;
 
@@ -36,6 +36,9 @@ pub(crate) fn print(report: &Report, verdict: &Verdict) {
         "{} consultations, {} connections cut on purpose, seed {}",
         through.consultations, through.reconnects, report.load.seed
     );
+    if let Some(used) = &report.used {
+        println!("{}", used_line(used));
+    }
     for restart in &report.restarts {
         println!("server killed at {:.1} s, ready again {:.2} s later", restart.killed_at_s, restart.ready_after_s);
     }
@@ -51,6 +54,22 @@ pub(crate) fn print(report: &Report, verdict: &Verdict) {
     for failure in &report.failures {
         println!("FAILED: {failure}");
     }
+}
+
+fn used_line(used: &Used) -> String {
+    let mut line = format!(
+        "{:.0} commands in {:.0} commits; processor: nodes {:.1} s, Postgres {:.1} s, Redis {:.1} s, this program {:.1} s",
+        used.commands, used.commits, used.node_cpu_s, used.postgres_cpu_s, used.redis_cpu_s, used.own_cpu_s
+    );
+    if used.bus_published > 0.0 {
+        line.push_str(&format!(
+            "; bus: {:.0} published of {:.0} bytes, {:.0} received",
+            used.bus_published,
+            used.bus_published_bytes / used.bus_published,
+            used.bus_received
+        ));
+    }
+    line
 }
 
 fn counts(title: &str, counts: &BTreeMap<String, u64>) {
@@ -137,6 +156,11 @@ fn check(verdict: &Verdict) {
     for name in &verdict.undecided {
         println!("UNDECIDED: the inbox of {name} could not be read to its head");
     }
+    checked(verdict);
+}
+
+/// What was checked, in a line.
+pub(crate) fn checked(verdict: &Verdict) {
     println!(
         "checked {} events and {} acknowledgements over {} connections, {} messages in {} sessions: {} violations",
         verdict.events,
