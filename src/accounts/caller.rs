@@ -105,6 +105,16 @@ impl Account {
         Ok(audit::append(tx.conn(), entry).await?)
     }
 
+    /// Leaves an audit row for what the account did that is nobody's data.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked; the transaction fails with it.
+    pub async fn note_act(&self, tx: &mut Tx, action: &str) -> Result<()> {
+        let role = self.role.as_str();
+        let entry = Entry { at: tx.now(), actor: Some(self.id), role, action, subject: None, session: None };
+        Ok(audit::append(tx.conn(), entry).await?)
+    }
+
     /// Which party of a consultation the account can be.
     #[must_use]
     pub const fn party(&self) -> Option<Party> {

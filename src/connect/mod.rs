@@ -6,6 +6,7 @@ pub mod auth;
 pub mod calls;
 pub mod catalog;
 pub mod categories;
+pub mod community;
 pub mod devices;
 pub mod display;
 pub mod doctors;
@@ -38,6 +39,7 @@ pub fn router() -> ApiRouter<App> {
         .merge(admin::router())
         .merge(doctors::router())
         .merge(categories::router())
+        .merge(community::router())
         .merge(catalog::router())
         .merge(sessions::router())
         .merge(messages::router())

@@ -84,3 +84,14 @@ impl Paging {
         20
     }
 }
+
+/// The way of a sorted list; up unless said otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Up.
+    #[default]
+    Asc,
+    /// Down.
+    Desc,
+}

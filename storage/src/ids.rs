@@ -81,6 +81,10 @@ typed_id! {
     LabOrderId,
     /// An offer.
     OfferId,
+    /// An article.
+    ArticleId,
+    /// An event that people come to.
+    CommunityEventId,
 }
 
 /// A top-up order, ours and the payment provider's: `cf_order_…` (connect-v2 §1).

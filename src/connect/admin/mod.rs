@@ -7,7 +7,7 @@ use aide::axum::ApiRouter;
 
 use crate::app::App;
 
-const TAG: &str = "Admin";
+pub(super) const TAG: &str = "Admin";
 
 /// The routes of 120 to 125.
 pub fn router() -> ApiRouter<App> {

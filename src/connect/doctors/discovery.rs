@@ -15,6 +15,7 @@ use crate::accounts::caller::{Client, Visitor, require};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::http::input::{Input, PathOnly, QueryOnly};
+use crate::http::paging::Direction;
 use crate::http::reply::Answer;
 
 const TAG: &str = "Doctors";
@@ -122,14 +123,6 @@ enum Sort {
     Rate,
     Rating,
     Experience,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Direction {
-    #[default]
-    Asc,
-    Desc,
 }
 
 impl AllQuery {

@@ -5,6 +5,7 @@ pub mod briefs;
 pub mod calls;
 pub mod catalog;
 pub mod categories;
+pub mod community;
 pub mod devices;
 pub mod doctors;
 pub mod followups;

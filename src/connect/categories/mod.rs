@@ -1,4 +1,6 @@
-//! Health categories (connect-v2 §3.21).
+//! Health categories: chosen by patients (109), kept by admins (128 to 131).
+
+mod admin;
 
 use aide::axum::ApiRouter;
 use aide::axum::routing::get_with;
@@ -14,12 +16,14 @@ use crate::app::App;
 use crate::error::{Code, Error, Result};
 use crate::http::reply::Answer;
 
-/// The route 109.
+/// The routes 109 and 128 to 131.
 pub fn router() -> ApiRouter<App> {
-    ApiRouter::new().api_route(
-        "/api/v2/categories/health",
-        get_with(health, |op| op.id("C109").tag("Categories").summary("Health categories for intake")),
-    )
+    ApiRouter::new()
+        .api_route(
+            "/api/v2/categories/health",
+            get_with(health, |op| op.id("C109").tag("Categories").summary("Health categories for intake")),
+        )
+        .merge(admin::router())
 }
 
 /// A health category.
@@ -37,7 +41,7 @@ struct CategoryView {
 
 impl From<Category> for CategoryView {
     fn from(category: Category) -> Self {
-        let Category { id, name, description, is_active } = category;
+        let Category { id, name, description, is_active, created_at: _, updated_at: _ } = category;
         Self { id, name, description, is_active }
     }
 }
