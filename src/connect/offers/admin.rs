@@ -3,13 +3,11 @@
 use aide::axum::ApiRouter;
 use aide::axum::routing::{patch_with, post_with};
 use axum::extract::State;
-use consilium_storage::audit::{self, Entry};
 use consilium_storage::connect::offers;
-use consilium_storage::tx::Tx;
 
 use super::NOT_FOUND;
 use super::wire::{CreateOffer, OfferPath, OfferView, UpdateOffer};
-use crate::accounts::caller::{Account, Admin, Caller};
+use crate::accounts::caller::{Admin, Caller};
 use crate::app::App;
 use crate::error::Result;
 use crate::http::input::{BodyOnly, Input, PathBody, PathOnly, QueryOnly};
@@ -43,7 +41,7 @@ async fn create(
     let mut tx = app.begin().await?;
     let now = tx.now();
     offers::insert(tx.conn(), &offer, now).await?;
-    note(&caller, &mut tx, "admin.offer.create").await?;
+    caller.note_act(&mut tx, "admin.offer.create").await?;
     app.commit(tx).await?;
     Ok(Created(offer.into()))
 }
@@ -70,7 +68,7 @@ async fn update(
     let offer = changes.apply(offer)?;
     let now = tx.now();
     offers::update(tx.conn(), &offer, now).await?;
-    note(&caller, &mut tx, "admin.offer.update").await?;
+    caller.note_act(&mut tx, "admin.offer.update").await?;
     app.commit(tx).await?;
     Ok(Answer(offer.into()))
 }
@@ -85,14 +83,7 @@ async fn remove(
     if !offers::delete(tx.conn(), path.offer_id).await? {
         return Err(NOT_FOUND);
     }
-    note(&caller, &mut tx, "admin.offer.delete").await?;
+    caller.note_act(&mut tx, "admin.offer.delete").await?;
     app.commit(tx).await?;
     Ok(NoContent)
-}
-
-/// An offer is nobody's data, but what is given away is worth a row.
-async fn note(caller: &Account, tx: &mut Tx, action: &str) -> Result<()> {
-    let role = caller.role.as_str();
-    let entry = Entry { at: tx.now(), actor: Some(caller.id), role, action, subject: None, session: None };
-    Ok(audit::append(tx.conn(), entry).await?)
 }
