@@ -2,6 +2,7 @@
 
 mod consultations;
 mod money;
+mod news;
 mod people;
 
 use std::collections::HashSet;
@@ -57,6 +58,7 @@ pub async fn seed(pool: &Pool, clock: &Clock) -> Result<()> {
     let patients = seed_patients(&mut tx).await?;
     seed_categories(&mut tx).await?;
     seed_catalogues(&mut tx).await?;
+    news::seed(&mut tx).await?;
     let offer = money::seed_offers(&mut tx).await?;
     let mut topped_up = HashSet::new();
     for consultation in &CONSULTATIONS {
@@ -155,8 +157,10 @@ async fn seed_categories(tx: &mut Tx) -> Result<()> {
             name: name.to_owned(),
             description: Some(description.to_owned()),
             is_active: true,
+            created_at: now,
+            updated_at: now,
         };
-        categories::insert(tx.conn(), &category, now).await?;
+        categories::insert(tx.conn(), &category).await?;
     }
     Ok(())
 }

@@ -59,6 +59,22 @@ pub async fn has_categories(conn: &mut PgConnection) -> Result<bool> {
     Ok(sqlx::query_scalar!("select exists (select from health_categories) as \"some!\"").fetch_one(conn).await?)
 }
 
+/// Whether there is any article.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn has_articles(conn: &mut PgConnection) -> Result<bool> {
+    Ok(sqlx::query_scalar!("select exists (select from articles) as \"some!\"").fetch_one(conn).await?)
+}
+
+/// Whether there is any event that people come to.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn has_community_events(conn: &mut PgConnection) -> Result<bool> {
+    Ok(sqlx::query_scalar!("select exists (select from community_events) as \"some!\"").fetch_one(conn).await?)
+}
+
 /// Whether there is any offer.
 ///
 /// # Errors

@@ -60,7 +60,15 @@ async fn a_second_seeding_changes_nothing() {
     assert_eq!(app.counts().await, before);
     assert_eq!(
         before,
-        [("sessions", 7), ("messages", 26), ("reviews", 5), ("health_categories", 10), ("accounts", 12)]
+        [
+            ("sessions", 7),
+            ("messages", 26),
+            ("reviews", 5),
+            ("health_categories", 10),
+            ("accounts", 12),
+            ("articles", 5),
+            ("community_events", 4)
+        ]
     );
 }
 
@@ -86,6 +94,22 @@ async fn the_past_reads_like_any_other() {
         assert!(message["created_at"].as_str() > detail["started_at"].as_str());
         assert!(message["created_at"].as_str() < detail["ended_at"].as_str());
     }
+}
+
+#[tokio::test]
+async fn there_is_something_to_read_and_to_come_to() {
+    let app = TestApp::start().await;
+    demo_data::seed(&app.app.pool, &app.clock).await.unwrap();
+    let nobody = app.nobody();
+    let articles = nobody.get("community/articles?category=wellness").await.expect(200);
+    assert_eq!((&articles["total"], &articles["items"][0]["title"]), (&json!(2), &json!("5 Tips for Better Sleep")));
+    for (status, total) in [("upcoming", 3), ("past", 1)] {
+        let events = nobody.get(&format!("community/events?status={status}")).await.expect(200);
+        assert_eq!(events["total"], total, "{status}");
+    }
+    // What was there before the demo is no news.
+    let mut conn = app.app.conn().await.unwrap();
+    assert!(consilium_storage::outbox::list(&mut conn, false, None, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]

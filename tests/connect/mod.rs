@@ -8,6 +8,8 @@ mod auth_tokens;
 mod avatars;
 mod calls;
 mod catalog;
+mod categories;
+mod community;
 mod demo;
 mod doctors;
 mod followups;

@@ -1,5 +1,6 @@
 //! Push messages and the outbox that carries them (connect-v2 §3.15, §5).
 
+mod announcements;
 mod devices;
 mod events;
 mod fcm;

@@ -5,6 +5,7 @@ mod accounts;
 mod admin;
 mod afterwards;
 mod catalogue;
+mod community;
 mod consultation;
 mod doctors;
 mod files;
