@@ -309,7 +309,7 @@ async fn signing_keys(
 pub fn router(app: &App) -> (Router, Arc<aide::openapi::OpenApi>) {
     let (routes, document) = openapi::finish(routes);
     let mut routes = routes.merge(crate::live::pages()).merge(crate::http::pictures::router());
-    routes = routes.merge(crate::http::file_door::router());
+    routes = routes.merge(crate::http::file_door::router()).merge(crate::connect::operations::router());
     if !app.config.production {
         routes = routes
             .merge(crate::demo::router())

@@ -15,6 +15,7 @@ pub mod lab_tests;
 pub mod media_webhook;
 pub mod messages;
 pub mod offers;
+pub mod operations;
 pub mod payments;
 pub mod prescriptions;
 pub mod presence;

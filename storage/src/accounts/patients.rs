@@ -228,7 +228,7 @@ pub async fn list(conn: &mut PgConnection, wanted: &Wanted<'_>) -> Result<(Vec<P
 }
 
 /// A `like` pattern for texts that contain this one as it stands.
-fn contains(text: &str) -> String {
+pub(crate) fn contains(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{escaped}%")
 }

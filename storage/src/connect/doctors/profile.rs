@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::search_text;
+use crate::accounts::patients::contains;
 use crate::error::Result;
 use crate::ids::UserId;
 
@@ -70,7 +71,7 @@ impl Doctor {
 
 /// Selects whole doctors with the given tail of a query.
 macro_rules! select_doctors {
-    ($tail:literal, $bind:expr) => {
+    ($tail:literal, $($bind:expr),+) => {
         sqlx::query_as!(
             Doctor,
             "select d.id, a.email, a.phone, a.is_active, a.created_at, d.full_name, d.slug, d.speciality_category,
@@ -79,7 +80,7 @@ macro_rules! select_doctors {
                     d.is_online, d.avatar_file, d.rating as \"rating!\", d.review_count, d.ended_count
              from doctors d join accounts a on a.id = d.id "
                 + $tail,
-            $bind
+            $($bind),+
         )
     };
 }
@@ -90,6 +91,48 @@ macro_rules! select_doctors {
 /// When Postgres cannot be asked.
 pub async fn find(conn: &mut PgConnection, id: UserId) -> Result<Option<Doctor>> {
     Ok(select_doctors!("where d.id = $1", id as _).fetch_optional(conn).await?)
+}
+
+/// Which doctors an admin asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted<'a> {
+    /// Part of the name or the address, whatever the case of its letters.
+    pub search: Option<&'a str>,
+    /// Only those whom patients see, or only the others.
+    pub is_visible: Option<bool>,
+    /// At most so many.
+    pub limit: i64,
+    /// After so many.
+    pub offset: i64,
+}
+
+/// Doctors by name, visible or not, and how many match in all.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn list(conn: &mut PgConnection, wanted: &Wanted<'_>) -> Result<(Vec<Doctor>, i64)> {
+    let pattern = wanted.search.map(contains);
+    let total = sqlx::query_scalar!(
+        "select count(*) as \"total!\" from doctors d join accounts a on a.id = d.id
+         where ($1::text is null or d.full_name ilike $1 or a.email ilike $1)
+           and ($2::bool is null or (a.is_active and d.is_verified) = $2)",
+        pattern,
+        wanted.is_visible
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let doctors = select_doctors!(
+        "where ($1::text is null or d.full_name ilike $1 or a.email ilike $1)
+           and ($2::bool is null or (a.is_active and d.is_verified) = $2)
+         order by lower(d.full_name), d.id limit $3 offset $4",
+        pattern,
+        wanted.is_visible,
+        wanted.limit,
+        wanted.offset
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok((doctors, total))
 }
 
 /// One doctor by slug, visible or not.
