@@ -1,4 +1,4 @@
-//! The two demo apps and the page of the development inbox: the files of `web/`, embedded in the
+//! The two demo apps, the admin's page and the page of the development inbox: the files of `web/`, embedded in the
 //! binary (HOUSE.md §1). Debug builds read them from the source tree, whatever the current directory.
 //!
 //! Pages are few and named; everything else under `web/` is an asset below `/demo/assets/`. Nothing
@@ -38,7 +38,7 @@ const KEEP_A_DAY: &str = "public, max-age=86400";
 #[folder = "$CARGO_MANIFEST_DIR/web"]
 struct Web;
 
-/// `/demo`, the two apps and their assets. Whoever runs no demo leaves it out of the router.
+/// `/demo`, the apps and their assets. Whoever runs no demo leaves it out of the router.
 pub fn router<S>() -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -50,6 +50,8 @@ where
         .route("/demo/patient/", get(patient))
         .route("/demo/doctor", get(doctor))
         .route("/demo/doctor/", get(doctor))
+        .route("/demo/admin", get(admin))
+        .route("/demo/admin/", get(admin))
         .route("/demo/assets/{*path}", get(asset))
 }
 
@@ -71,6 +73,10 @@ async fn patient(headers: HeaderMap) -> Response {
 
 async fn doctor(headers: HeaderMap) -> Response {
     found("doctor/index.html", &headers)
+}
+
+async fn admin(headers: HeaderMap) -> Response {
+    found("admin/index.html", &headers)
 }
 
 /// The path is taken from the address itself: names in `web/` need no decoding, and a name that

@@ -30,6 +30,7 @@ async fn pages_come_as_html_with_the_policy() {
         ("/demo/", "Demo sign-ins"),
         ("/demo/patient", "/demo/assets/patient/app.js"),
         ("/demo/doctor", "/demo/assets/doctor/app.js"),
+        ("/demo/admin", "/demo/assets/admin/app.js"),
     ] {
         let response = fetch(path).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");

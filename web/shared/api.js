@@ -1,6 +1,8 @@
 // The REST surface for one signed-in person: tokens, refresh, errors (connect-v2 §1.1, §3.1).
 
 const BASE = '/api/v2';
+/** The operators' doors stand beside the interface. */
+const BESIDE = '/operations/';
 
 /** An answer that was not 2xx, or no answer at all (`status` 0). */
 export class ApiError extends Error {
@@ -83,6 +85,10 @@ export class Api extends EventTarget {
     return this.request('PATCH', path, { body });
   }
 
+  delete(path) {
+    return this.request('DELETE', path);
+  }
+
   /** One call; a 401 is answered by one refresh and one repeat. */
   async request(method, path, { body, query, anonymous = false } = {}) {
     const sent = anonymous ? null : this.#pair?.access_token;
@@ -139,7 +145,7 @@ export class Api extends EventTarget {
   }
 
   async #call(method, path, body, query, token) {
-    const url = new URL(BASE + path, location.origin);
+    const url = new URL(path.startsWith(BESIDE) ? path : BASE + path, location.origin);
     for (const [name, value] of Object.entries(query ?? {})) {
       if (value !== undefined && value !== null && value !== '') url.searchParams.set(name, value);
     }
