@@ -344,6 +344,7 @@ pub fn banner(url: &str) -> String {
         ("Start here", "/demo"),
         ("Patient's app", "/demo/patient"),
         ("Doctor's app", "/demo/doctor"),
+        ("Admin's page", "/demo/admin"),
         ("Codes by SMS", "/dev/inbox"),
         ("API explorer", "/docs"),
         ("API reference", "/redoc"),

@@ -124,7 +124,10 @@ async fn a_category_is_checked() {
             json!({"name": "x", "description": "d".repeat(501), "is_active": "no"}),
             &["body.description string_too_long", "body.is_active bool_type"],
         ),
-        (json!({"name": "x", "description": 5, "is_active": null}), &["body.description string_type", "body.is_active bool_type"]),
+        (
+            json!({"name": "x", "description": 5, "is_active": null}),
+            &["body.description string_type", "body.is_active bool_type"],
+        ),
     ] {
         admin.post(PATH, members.clone()).await.invalid(wrong);
         admin.patch(&one(&id), members).await.invalid(wrong);

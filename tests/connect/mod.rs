@@ -19,6 +19,7 @@ mod lab_tests;
 mod media_webhook;
 mod messages;
 mod offers;
+mod operations;
 mod payments;
 mod prescription_pdf;
 mod prescriptions;

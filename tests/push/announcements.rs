@@ -48,7 +48,10 @@ async fn every_patients_device_hears_of_an_article_and_an_event_once() {
     let past = m.app.app.now() - TimeDelta::days(1);
     let body = json!({"title": "x", "description": "x", "event_date": past});
     admin.post("admin/events", body).await.refused(400, "DATE_IN_PAST");
-    admin.post("admin/articles", json!({"title": "x"})).await.invalid(&["body.excerpt missing", "body.content missing"]);
+    admin
+        .post("admin/articles", json!({"title": "x"}))
+        .await
+        .invalid(&["body.excerpt missing", "body.content missing"]);
     assert_eq!(admin.delete(&format!("admin/events/{}", text(&event["id"]))).await.status, 204);
     assert!(waiting(&m.app).await.is_empty());
     assert_eq!(rung(&m.app, "patient-phone").await.len(), 2);

@@ -239,7 +239,8 @@ impl TestApp {
 
     /// How many rows some tables have.
     pub(crate) async fn counts(&self) -> [(&'static str, i64); 7] {
-        let tables = ["sessions", "messages", "reviews", "health_categories", "accounts", "articles", "community_events"];
+        let tables =
+            ["sessions", "messages", "reviews", "health_categories", "accounts", "articles", "community_events"];
         let mut counts = tables.map(|table| (table, 0));
         for (table, count) in &mut counts {
             *count = testing::count_rows(&self.database, table).await;

@@ -164,16 +164,26 @@ impl Page {
 
     /// Waits until no element of this name is visible.
     pub(crate) async fn gone(&self, test: &str) {
+        self.gone_where(test, "").await;
+    }
+
+    /// Waits until no visible element of this name shows `text`.
+    pub(crate) async fn gone_text(&self, test: &str, text: &str) {
+        self.gone_where(test, text).await;
+    }
+
+    async fn gone_where(&self, test: &str, text: &str) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let mut any = false;
             for element in self.all(&named(test)).await {
-                any |= element.is_displayed().await.unwrap_or(false);
+                let is_displayed = element.is_displayed().await.unwrap_or(false);
+                any |= is_displayed && element.text().await.is_ok_and(|shown| shown.contains(text));
             }
             if !any {
                 return;
             }
-            self.or_give_up(deadline, &format!("{test} to go away")).await;
+            self.or_give_up(deadline, &format!("{test} showing {text:?} to go away")).await;
         }
     }
 
@@ -195,8 +205,17 @@ impl Page {
 
     /// Clicks inside the element of this name that shows `text`.
     pub(crate) async fn click_in(&self, test: &str, text: &str, inner: &str) {
-        let outer = self.see_text(test, text).await;
-        outer.find(Locator::Css(&named(inner))).await.unwrap().click().await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // A list that is read anew replaces its rows, also between these steps.
+            let outer = self.see_text(test, text).await;
+            if let Ok(inner) = outer.find(Locator::Css(&named(inner))).await
+                && inner.click().await.is_ok()
+            {
+                return;
+            }
+            self.or_give_up(deadline, &format!("a click on {inner} in {test} showing {text:?}")).await;
+        }
     }
 
     /// Types into the field of this name, after what stands there.

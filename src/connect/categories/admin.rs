@@ -32,10 +32,10 @@ pub(super) fn router() -> ApiRouter<App> {
         )
         .api_route(
             "/api/v2/admin/categories/{category_id}",
-            patch_with(update, |op| op.id("C130").tag(TAG).summary("Change a health category")).delete_with(
-                remove,
-                |op| op.id("C131").tag(TAG).summary("Delete a health category; consultations keep its name"),
-            ),
+            patch_with(update, |op| op.id("C130").tag(TAG).summary("Change a health category"))
+                .delete_with(remove, |op| {
+                    op.id("C131").tag(TAG).summary("Delete a health category; consultations keep its name")
+                }),
         )
 }
 

@@ -50,13 +50,22 @@ async fn an_article_is_published_read_changed_and_deleted() {
         assert_eq!(reader.get(&shown).await.expect(200), whole);
     }
     let page = nobody.get(PATH).await.expect(200);
-    assert_eq!((keys(&page), keys(&page["items"][0])), (vec!["has_more", "items", "limit", "offset", "total"], CARD.to_vec()));
+    assert_eq!(
+        (keys(&page), keys(&page["items"][0])),
+        (vec!["has_more", "items", "limit", "offset", "total"], CARD.to_vec())
+    );
 
     app.advance(TimeDelta::hours(1));
     let body = json!({"title": "Sleep", "content": "Better.", "category": null, "author": null, "image_url": null});
     let changed = admin.patch(&one, body).await.expect(200);
-    assert_eq!((keys(&changed), &changed["title"], &changed["content"]), (OWN.to_vec(), &json!("Sleep"), &json!("Better.")));
-    assert_eq!((&changed["category"], &changed["author"], &changed["image_url"]), (&json!(null), &json!(null), &json!(null)));
+    assert_eq!(
+        (keys(&changed), &changed["title"], &changed["content"]),
+        (OWN.to_vec(), &json!("Sleep"), &json!("Better."))
+    );
+    assert_eq!(
+        (&changed["category"], &changed["author"], &changed["image_url"]),
+        (&json!(null), &json!(null), &json!(null))
+    );
     assert_eq!((&changed["excerpt"], &changed["published_at"]), (&made["excerpt"], &made["published_at"]));
     assert!(time(&changed["updated_at"]) - time(&made["updated_at"]) >= TimeDelta::hours(1));
     assert_eq!(nobody.get(&shown).await.expect(200)["content"], "Better.");
@@ -74,7 +83,9 @@ async fn an_article_is_published_read_changed_and_deleted() {
 async fn articles_are_listed_sorted_and_filtered() {
     let app = TestApp::start().await;
     let (admin, nobody) = (app.admin().await, app.nobody());
-    for (title, category) in [("beta", Some("Wellness")), ("Alpha", Some("heart")), ("gamma", None), ("Beta", Some("wellness"))] {
+    for (title, category) in
+        [("beta", Some("Wellness")), ("Alpha", Some("heart")), ("gamma", None), ("Beta", Some("wellness"))]
+    {
         write(&admin, title, category).await;
         app.advance(TimeDelta::minutes(1));
     }
@@ -123,11 +134,20 @@ async fn an_article_is_checked() {
     for (members, wrong) in [
         (json!({"title": " "}), &["body.title string_pattern_mismatch"] as &[&str]),
         (json!({"title": "t".repeat(201)}), &["body.title string_too_long"]),
-        (json!({"title": null, "excerpt": null, "content": null}), &["body.title string_type", "body.excerpt string_type", "body.content string_type"]),
+        (
+            json!({"title": null, "excerpt": null, "content": null}),
+            &["body.title string_type", "body.excerpt string_type", "body.content string_type"],
+        ),
         (json!({"excerpt": "e".repeat(501)}), &["body.excerpt string_too_long"]),
         (json!({"content": "c".repeat(100_001)}), &["body.content string_too_long"]),
-        (json!({"category": " ", "author": "a".repeat(101)}), &["body.category string_pattern_mismatch", "body.author string_too_long"]),
-        (json!({"image_url": format!("https://example.org/{}", "a".repeat(2048))}), &["body.image_url string_too_long"]),
+        (
+            json!({"category": " ", "author": "a".repeat(101)}),
+            &["body.category string_pattern_mismatch", "body.author string_too_long"],
+        ),
+        (
+            json!({"image_url": format!("https://example.org/{}", "a".repeat(2048))}),
+            &["body.image_url string_too_long"],
+        ),
         (json!({"image_url": 5}), &["body.image_url string_type"]),
     ] {
         admin.post(ADMIN, with(sleep(), &members)).await.invalid(wrong);

@@ -118,7 +118,11 @@ async fn events_are_listed_sorted_and_filtered() {
 async fn an_event_is_in_the_future_and_checked() {
     let app = TestApp::start().await;
     let admin = app.admin().await;
-    admin.post(ADMIN, json!({})).await.invalid(&["body.title missing", "body.description missing", "body.event_date missing"]);
+    admin.post(ADMIN, json!({})).await.invalid(&[
+        "body.title missing",
+        "body.description missing",
+        "body.event_date missing",
+    ]);
     for date in [at(&app, TimeDelta::seconds(-1)), at(&app, TimeDelta::zero())] {
         admin.post(ADMIN, webinar(date)).await.refused(400, "DATE_IN_PAST");
     }
@@ -132,8 +136,14 @@ async fn an_event_is_in_the_future_and_checked() {
     assert_eq!(app.nobody().get(&format!("{PATH}/{}", text(&made["id"]))).await.expect(200), made);
     for (members, wrong) in [
         (json!({"title": " "}), &["body.title string_pattern_mismatch"] as &[&str]),
-        (json!({"title": "t".repeat(201), "description": "d".repeat(10_001)}), &["body.title string_too_long", "body.description string_too_long"]),
-        (json!({"title": null, "description": null, "event_date": null}), &["body.title string_type", "body.description string_type", "body.event_date string_type"]),
+        (
+            json!({"title": "t".repeat(201), "description": "d".repeat(10_001)}),
+            &["body.title string_too_long", "body.description string_too_long"],
+        ),
+        (
+            json!({"title": null, "description": null, "event_date": null}),
+            &["body.title string_type", "body.description string_type", "body.event_date string_type"],
+        ),
         (json!({"event_date": "2026-03-15"}), &["body.event_date datetime_parsing"]),
         (json!({"event_date": "2099-03-15T25:00:00Z"}), &["body.event_date datetime_parsing"]),
         (json!({"event_date": 5}), &["body.event_date string_type"]),

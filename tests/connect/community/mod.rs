@@ -40,9 +40,7 @@ async fn only_admins(kind: &str, body: Value) {
     let path = format!("admin/{kind}s");
     let made = admin.post(&path, body).await.expect(201);
     let one = format!("{path}/{}", text(&made["id"]));
-    for (method, path) in
-        [(Method::POST, &path), (Method::GET, &path), (Method::PATCH, &one), (Method::DELETE, &one)]
-    {
+    for (method, path) in [(Method::POST, &path), (Method::GET, &path), (Method::PATCH, &one), (Method::DELETE, &one)] {
         send(app.nobody().request(method.clone(), path)).await.refused_plainly(401);
         send(patient.request(method.clone(), path)).await.refused(403, "WRONG_ROLE");
         send(doctor.request(method, path)).await.refused(403, "WRONG_ROLE");

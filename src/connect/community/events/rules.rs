@@ -53,9 +53,7 @@ mod tests {
     fn an_event_is_past_from_the_moment_it_begins() {
         let now = "2026-03-15T10:00:00Z".parse::<DateTime<Utc>>().unwrap();
         let tick = TimeDelta::microseconds(1);
-        for (date, status) in
-            [(now - tick, Status::Past), (now, Status::Past), (now + tick, Status::Upcoming)]
-        {
+        for (date, status) in [(now - tick, Status::Past), (now, Status::Past), (now + tick, Status::Upcoming)] {
             assert_eq!(Status::of(date, now), status);
             assert_eq!(still_to_come(date, now).is_ok(), status == Status::Upcoming);
         }

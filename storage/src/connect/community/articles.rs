@@ -122,8 +122,7 @@ pub async fn list(conn: &mut PgConnection, wanted: Wanted<'_>) -> Result<(Vec<Ca
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn list_whole(conn: &mut PgConnection, limit: i64, offset: i64) -> Result<(Vec<Article>, i64)> {
-    let total =
-        sqlx::query_scalar!("select count(*) as \"total!\" from articles").fetch_one(&mut *conn).await?;
+    let total = sqlx::query_scalar!("select count(*) as \"total!\" from articles").fetch_one(&mut *conn).await?;
     let articles = sqlx::query_as!(
         Article,
         "select id, title, excerpt, content, category, author, image_url, published_at, updated_at from articles
