@@ -1,5 +1,4 @@
 //! Whole consultations, from the outside.
 
-mod admin;
 mod browser;
 mod command_line;

@@ -31,9 +31,14 @@ function go(make) {
   current.shown?.();
 }
 
+/** The place that the address names; what else stands behind `#` (the skip link's target) is none. */
+function placeOf() {
+  const name = location.hash.slice(1);
+  return Object.hasOwn(PLACES, name) ? name : null;
+}
+
 function route() {
-  if (!api.signedIn) return;
-  const name = Object.hasOwn(PLACES, location.hash.slice(1)) ? location.hash.slice(1) : 'categories';
+  const name = placeOf() ?? 'categories';
   for (const link of places.children) {
     if (link.dataset.place === name) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
@@ -57,7 +62,7 @@ async function start() {
 places.append(
   ...Object.entries(PLACES).map(([name, [label]]) => h('a', { href: `#${name}`, test: `to-${name}`, 'data-place': name }, label)),
 );
-addEventListener('hashchange', route);
+addEventListener('hashchange', () => api.signedIn && placeOf() && route());
 api.addEventListener('signedout', start);
 signOut.addEventListener('click', () => api.signOut());
 start();
