@@ -1,4 +1,5 @@
 //! Whole consultations, from the outside.
 
+mod admin;
 mod browser;
 mod command_line;
