@@ -11,7 +11,7 @@ FAULTS ?= 50
 URL ?= http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt lint doc sqlx contract load faults bench audit hooks
+.PHONY: help run demo test check fmt lint doc sqlx contract load faults bench audit fuzz hooks
 
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,10 @@ bench: ## the measurements of docs/performance.md
 
 audit: ## advisories, licences, unused crates, typos; with tools that take minutes to build
 	scripts/audit.sh
+
+fuzz: ## the whole OpenAPI document against a server, with data right and wrong; takes minutes, needs python3
+	@scripts/ensure.sh postgres
+	scripts/fuzz.sh $(ARGS)
 
 hooks: ## check the format before every commit
 	ln -sf "$$(pwd)/scripts/pre-commit" "$$(git rev-parse --git-path hooks)/pre-commit"
