@@ -42,7 +42,8 @@ fn manual() -> Vec<(Vec<String>, String)> {
     rows.map(|row| {
         let cells: Vec<&str> = row.split(" | ").collect();
         let quoted = cells[0].split('`').skip(1).step_by(2);
-        let names = quoted.filter(|text| text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
+        let names =
+            quoted.filter(|text| text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
         let names: BTreeSet<String> = names.map(str::to_owned).collect();
         (names.into_iter().collect(), cells[1].to_owned())
     })

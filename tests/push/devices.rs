@@ -109,7 +109,7 @@ async fn a_doctor_with_a_device_stays_online_longer() {
         let card = m.patient.get(&format!("doctors/{}", m.doctor.id)).await.expect(200);
         card["presence_status"].clone()
     };
-    m.doctor.get("doctors/me/profile").await.expect(200);
+    m.doctor.patch("doctors/me/presence", json!({"presence_status": "online"})).await.expect(200);
     assert_eq!(status().await, "ONLINE");
     m.app.advance(TimeDelta::seconds(91));
     assert_eq!(status().await, "OFFLINE");
@@ -127,6 +127,7 @@ async fn a_doctor_with_a_device_stays_online_longer() {
     // And with it the longer one, also where it goes to another doctor, and after a restart.
     device(&m.doctor, "doctor-phone").await;
     let other = m.app.doctor().await;
+    other.patch("doctors/me/presence", json!({"presence_status": "online"})).await.expect(200);
     device(&other, "doctor-phone").await;
     m.app.advance(TimeDelta::seconds(91));
     assert_eq!(status().await, "OFFLINE");

@@ -101,7 +101,8 @@ impl<'a, T: Hit> Search<'a, T> {
         if self.shelf.salts && self.key.chars().count() >= TRIGRAM {
             self.phase(conn, &Condition::Salt(self.key.clone())).await?;
         }
-        if self.found.is_empty() {
+        // Two letters are no typo of anything.
+        if self.found.is_empty() && self.key.chars().count() >= TRIGRAM {
             self.mistyped(conn).await?;
         }
         Ok(self.found)
