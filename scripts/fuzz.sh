@@ -41,15 +41,24 @@ field() { python3 -c "import json, sys; print(json.load(sys.stdin)$1)"; }
 post auth/request-otp '{"phone": "+919900000001"}' >"$files/asked"
 code=$(curl -sf "$url/dev/inbox.json?channel=sms&to=%2B919900000001" | field "['items'][-1]['code']")
 patient=$(post auth/verify-otp "{\"phone\": \"+919900000001\", \"code\": \"$code\"}" | field "['access_token']")
-doctor=$(post auth/doctor/login '{"email": "doctor1@demo.example", "password": "demo-pass-1"}' | field "['access_token']")
+doctor=$(post auth/doctor/login '{"email": "doctor3@demo.example", "password": "demo-pass-1"}' | field "['access_token']")
 admin=$(post admin/auth/login '{"username": "admin", "password": "demo-pass-1"}' | field "['access_token']")
+
+# What is there: a consultation of that patient and that doctor. The rest is made up, or follows from answers.
+get() { curl -sf -H "Authorization: Bearer $1" "$url/api/v2/$2"; }
+session=$(get "$doctor" doctors/me/sessions | field "['items'][0]['session_id']")
+doctor_id=$(get "$doctor" doctors/me/profile | field "['id']")
+{
+  echo "parameters = { \"path.session_id\" = \"$session\", \"path.doctor_id\" = \"$doctor_id\" }"
+  cat scripts/fuzz.toml
+} >"$files/fuzz.toml"
 
 status=0
 for role in patient doctor admin nobody; do
   who=()
   [ "$role" = nobody ] || who=(--header "Authorization: Bearer ${!role}")
   echo "== $role"
-  "$tool/bin/schemathesis" --config-file scripts/fuzz.toml run "$url/openapi.json" --url "$url" "${who[@]}" \
+  "$tool/bin/schemathesis" --config-file "$files/fuzz.toml" run "$url/openapi.json" --url "$url" "${who[@]}" \
     --max-examples "$examples" || status=1
 done
 if grep -q '"level":"ERROR"\| ERROR ' "$files/log"; then

@@ -39,6 +39,7 @@ pub fn surround(router: Router<App>, app: &App) -> Router {
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
         .fallback(|| async { Error::NotFound("Path") })
         .layer(from_fn(guard))
+        .layer(from_fn(super::unread::drain))
         .layer(cors(&app.config.cors_origins))
         .layer(from_fn_with_state(app.clone(), observe))
         .with_state(app.clone())

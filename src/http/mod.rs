@@ -15,4 +15,5 @@ pub mod patch;
 pub mod pictures;
 pub mod reply;
 pub mod schemas;
+pub mod unread;
 pub mod upload;

@@ -28,6 +28,7 @@ mod receipts;
 mod reports;
 mod reviews;
 mod sessions;
+mod unread;
 mod users;
 mod video_permission;
 mod wallet;
