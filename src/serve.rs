@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use consilium_realtime::bus::redis::RedisBus;
+use consilium_realtime::close::Close;
 use consilium_realtime::engine::{Nodes, Trackers};
 use consilium_realtime::presence::Leases;
 use consilium_realtime::redis::Redis;
@@ -23,6 +24,7 @@ use consilium_storage::embedded::{self, Cluster};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,6 +42,11 @@ use crate::gateways::media::Media;
 use crate::gateways::payments::{Cashfree, PaymentError, Payments, Policy, Sandbox, cashfree};
 use crate::gateways::push::Push;
 use crate::http::{layers, openapi, schemas::Schemas};
+
+/// Between two looks whether the last connections are gone.
+const POLL: Duration = Duration::from_millis(20);
+/// How long the end of the connections to Postgres may take.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many connections may wait to be taken, as far as the system allows.
 const BACKLOG: u32 = 16_384;
@@ -334,28 +341,65 @@ impl Server {
         let connections = TaskTracker::new();
         let stop = CancellationToken::new();
         let door = Door { app: &app, router: &router, connections: &connections, stop: &stop };
-        let draining = async {
-            app.shutdown.cancelled().await;
-            let window = app.engine.drain(app.config.ttl.drain / 2).await;
-            tracing::info!(seconds = window.as_secs_f64(), "connections were told to come back");
+        let deadline = tokio::select! {
+            () = door.accept(&listener) => Instant::now(),
+            deadline = drain(&app) => deadline,
         };
-        tokio::select! {
-            () = door.accept(&listener) => {}
-            () = draining => {}
-        }
         door.close(listener);
-        let limit = tokio::time::Instant::now() + app.config.ttl.drain / 2;
-        connections.close();
-        tokio::time::timeout(LAST_USE.min(app.config.ttl.drain / 4), connections.wait()).await.ok();
-        stop.cancel();
-        for tracker in [&connections, &app.sockets, &app.tracker] {
-            tracker.close();
-            if tokio::time::timeout_at(limit, tracker.wait()).await.is_err() {
-                tracing::warn!(left = tracker.len(), "drained with work left");
-            }
-        }
+        finish(&app, [&connections, &app.sockets, &app.tracker], &stop, deadline).await;
+        // What other nodes must know of this one's end, they are told here: nobody is connected any more.
         app.engine.leave().await;
         background.close();
-        app.pool.close().await;
+        if tokio::time::timeout(CLOSE_PATIENCE, app.pool.close()).await.is_err() {
+            tracing::warn!("connections to Postgres were still in use at the end");
+        }
+    }
+}
+
+/// Waits for the shutdown, then lets go of every connection while calls are served as before: `/ready` and the doors of
+/// the inbox answer 503 from the first moment. Answers until when the rest may take.
+async fn drain(app: &App) -> Instant {
+    app.shutdown.cancelled().await;
+    let whole = app.config.ttl.drain;
+    // A tenth is left for what comes after the work: other nodes, Postgres.
+    let deadline = Instant::now() + whole - whole / 10;
+    let told = app.engine.drain(whole / 2).await;
+    // They end by themselves, after their last command.
+    let patience = Instant::now() + whole / 4;
+    while !app.engine.hub().is_empty() && Instant::now() < patience {
+        tokio::time::sleep(POLL).await;
+    }
+    // Whoever was being opened meanwhile, and whoever takes nothing.
+    app.engine.hub().each(|connection| connection.close(Close::GoingAway));
+    tracing::info!(connections = told, "connections were told to come back");
+    deadline
+}
+
+/// Waits for all work to end, tells kept connections after their last use, and cuts the sockets of clients that take
+/// nothing.
+async fn finish(app: &App, work: [&TaskTracker; 3], stop: &CancellationToken, deadline: Instant) {
+    let ended = async {
+        for tracker in work {
+            tracker.close();
+            tracker.wait().await;
+        }
+    };
+    let last_use = Instant::now() + LAST_USE.min(app.config.ttl.drain / 10);
+    let cutting = async {
+        loop {
+            if Instant::now() >= last_use {
+                stop.cancel();
+            }
+            app.engine.cut_overdue();
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::select! {
+        () = ended => {}
+        () = cutting => {}
+        () = tokio::time::sleep_until(deadline) => {
+            let left: usize = work.iter().map(|tracker| tracker.len()).sum();
+            tracing::warn!(left, "drained with work left");
+        }
     }
 }

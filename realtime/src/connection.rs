@@ -36,6 +36,12 @@ pub enum Item {
 }
 
 impl Item {
+    /// Whether nothing comes after it: the server goes away.
+    #[must_use]
+    pub const fn is_goodbye(&self) -> bool {
+        matches!(self, Self::GoingAway(_))
+    }
+
     fn size(&self) -> usize {
         match self {
             Self::Event(_, frame) | Self::Ephemeral(frame) => frame.size(),

@@ -16,7 +16,9 @@ use consilium_storage::database::Pool;
 use consilium_storage::events::SessionPatch;
 use consilium_storage::ids::{LoginId, SessionId, UserId};
 use consilium_storage::tx::{Committed, CommittedEvent, Tx};
+use rand::seq::SliceRandom;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::bus::memory::MemoryBus;
@@ -24,6 +26,7 @@ use crate::bus::{Bus, Listener, Signal, slot_of};
 use crate::close::Close;
 use crate::connection::{Connection, Credential, Item, Kind};
 use crate::cursor::Cursor;
+use crate::drain::Spread;
 use crate::frame::{Ack, EventFrame};
 use crate::hub::Hub;
 use crate::hub::sessions::{LiveSession, Sessions};
@@ -335,23 +338,21 @@ impl Engine {
         }
     }
 
-    /// Tells every connection when to come back and closes it, spread over a window that grows with their number, so
-    /// that they do not all come back at once (DESIGN §9). Answers how long that took at most.
-    pub async fn drain(&self, longest: Duration) -> Duration {
+    /// Tells every connection when to come back, spread over a window that grows with their number, so that they do not
+    /// all come back at once (DESIGN §9). Whoever serves a connection ends it then. Answers how many were told.
+    pub async fn drain(&self, longest: Duration) -> usize {
         let mut connections = Vec::new();
         self.0.hub.each(|connection| connections.push(Arc::clone(connection)));
-        // About 1,000 connections a second, whatever their number; a few are let go at once.
-        let window = Duration::from_millis(connections.len() as u64).min(longest);
-        let pause = window / u32::try_from(connections.len().max(1)).unwrap_or(u32::MAX);
-        for connection in connections {
-            let after = rand::random_range(200..2000_u64);
-            connection.send(Item::GoingAway(after));
-            connection.close(Close::GoingAway);
-            if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
-            }
+        connections.retain(|connection| connection.is_lasting());
+        connections.shuffle(&mut rand::rng());
+        let spread = Spread::new(connections.len(), longest);
+        let began = Instant::now();
+        for (index, connection) in connections.iter().enumerate() {
+            tokio::time::sleep_until(began + spread.told(index)).await;
+            let wait = spread.wait(index, rand::random(), began.elapsed());
+            connection.send(Item::GoingAway(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
         }
-        window
+        connections.len()
     }
 
     fn register(&self, connection: &Arc<Connection>) {

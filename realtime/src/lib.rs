@@ -10,6 +10,7 @@ pub mod bus;
 pub mod close;
 pub mod connection;
 pub mod cursor;
+pub mod drain;
 pub mod engine;
 pub mod frame;
 pub mod hub;

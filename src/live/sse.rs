@@ -190,8 +190,11 @@ impl Stream {
                     self.push_block(None, Some(frame.kind()), &frame.json("", None));
                 }
                 Item::GoingAway(after) => {
+                    // A browser's EventSource knows no more than this.
+                    self.buffer.push_str(&format!("retry: {after}\n"));
                     let data = json!({"type": "going_away", "data": {"reconnect_after_ms": after}});
                     self.push_block(None, Some("going_away"), &data.to_string());
+                    return self.close(Close::GoingAway);
                 }
                 // Acknowledgements and errors belong to commands, which a stream has none of.
                 Item::Ephemeral(_) | Item::Ack(..) | Item::Text(_) => {}

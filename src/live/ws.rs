@@ -39,6 +39,8 @@ const WRITE_LIMIT: usize = 512 * 1024;
 const EXPIRY_WARNING: Duration = Duration::from_secs(60);
 /// How long a close may take to be written.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the command under way may take when the server goes away.
+const LAST_COMMAND: Duration = Duration::from_secs(5);
 
 /// Checks everything, then upgrades; a refusal is an HTTP answer in the family's shape (settled 4).
 pub(super) async fn upgrade(
@@ -166,13 +168,15 @@ impl Session {
 
     async fn put(&mut self, output: Output) -> Result<(), End> {
         let epoch = self.app.engine.epoch().to_owned();
+        let last = matches!(&output, Output::Items(items) if items.iter().any(Item::is_goodbye));
         let texts = match output {
             Output::Items(items) => items.iter().map(|item| text_of(item, &epoch)).collect(),
             Output::Rows(rows) => rows.iter().map(|(seq, frame)| frame.json(&epoch, Some(*seq))).collect(),
             Output::Resync(head) => vec![self.resync(head)],
             Output::Close(reason) => return Err(End::Close(reason)),
         };
-        self.write(texts).await
+        self.write(texts).await?;
+        if last { Err(End::Close(Close::GoingAway)) } else { Ok(()) }
     }
 
     fn heartbeat(&self) -> Duration {
@@ -301,6 +305,9 @@ impl Session {
 
     /// Tries for a moment to write the close, and what belongs before it.
     async fn say_goodbye(mut self, reason: Close) {
+        if reason == Close::GoingAway {
+            self.finish_last().await;
+        }
         let last = async {
             if reason == Close::GoingAway {
                 self.flush_queue().await;
@@ -312,6 +319,20 @@ impl Session {
         };
         if tokio::time::timeout(CLOSE_PATIENCE, last).await.is_err() {
             tracing::debug!(code = reason.code(), "the client did not take the close in time");
+        }
+    }
+
+    /// Lets the command under way come to its end, so that its sender learns of it; its answer is queued then.
+    async fn finish_last(&mut self) {
+        if self.running.is_none() {
+            return;
+        }
+        let done = tokio::time::timeout(LAST_COMMAND, finished(&mut self.running)).await;
+        self.running = None;
+        if let Ok((Err(error), reference)) = done
+            && self.refuse(&reference, &error).await.is_err()
+        {
+            tracing::debug!("the client left before its last answer");
         }
     }
 

@@ -234,3 +234,23 @@ async fn a_killed_postgres_loses_nothing_that_was_acknowledged() {
     let refused = chat.refused.lock().unwrap().clone();
     assert!(refused.keys().all(|status| *status == 503), "{refused:?}");
 }
+
+/// A rolling restart of one node: everybody is sent away and comes back to the new process.
+#[tokio::test]
+async fn a_restart_in_good_order_loses_nothing() {
+    let mut node = Node::start("warn").await;
+    let chat = Chat::begin(&node).await;
+    let timelines = chat
+        .survive(async {
+            for round in 1..=2 {
+                chat.acknowledged(100 * round).await;
+                assert_eq!(node.terminate(Duration::from_secs(20)).await, Some(0), "{}", node.log());
+                node.restart().await;
+            }
+            chat.acknowledged(300).await;
+        })
+        .await;
+    chat.check(timelines).await;
+    let refused = chat.refused.lock().unwrap().clone();
+    assert!(refused.keys().all(|status| *status == 503), "{refused:?}");
+}

@@ -2,6 +2,7 @@
 
 mod asyncapi;
 mod commands;
+mod drain;
 mod expiry;
 pub(crate) mod faults;
 pub(crate) mod kit;

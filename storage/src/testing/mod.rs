@@ -230,6 +230,15 @@ pub async fn cut_waiting(database: &TestDb) -> i64 {
     }
 }
 
+/// How many transactions of this database wait for what another one holds.
+///
+/// # Panics
+/// When the database cannot be asked.
+pub async fn count_waiting(database: &TestDb) -> i64 {
+    let waiting = "pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    count_rows(database, waiting).await
+}
+
 /// The newest session of a patient or doctor.
 ///
 /// # Errors
