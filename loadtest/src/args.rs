@@ -26,12 +26,14 @@ pub(crate) enum Command {
     Run(Box<Run>),
     /// Idle connections: what each costs the server in memory.
     Idle(Idle),
-    /// Everybody loses the connection at once: how long until all are back without a gap.
+    /// Everybody is away, and comes back at once, as to a server that started again.
     Resume(Resume),
     /// What a Redis and a second node add to a message.
     Cost(Cost),
     /// A minute without Redis: what it does to messages on one node and across nodes, and how soon all is as before.
     RedisAway(RedisAway),
+    /// Thousands of WebSockets are cut and come back at the same instant: gaps, time, and queries of the database.
+    Storm(Box<Storm>),
     /// What a number of users needs: nodes, memory, Redis, Postgres, with the formulas.
     Model(Model),
 }
@@ -162,9 +164,42 @@ pub(crate) struct Resume {
     /// Ongoing sessions to have in the database (at least one per client).
     #[arg(long, default_value_t = 0)]
     pub(crate) live_sessions: usize,
-    /// All are cut and come back at the same instant, while messages are being written.
-    #[arg(long, conflicts_with = "server_cmd")]
-    pub(crate) storm: bool,
+    #[arg(long)]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Who cuts a fleet of clients off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Cutter {
+    /// The clients' network: every connection is reset at the same instant.
+    Clients,
+    /// The first of a fleet's nodes, by SIGKILL; all its clients come back to the others.
+    Node,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Storm {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    #[arg(long, default_value_t = 5_000)]
+    pub(crate) clients: usize,
+    /// What cuts them.
+    #[arg(long, value_enum, default_value = "clients")]
+    pub(crate) cut: Cutter,
+    /// Messages to each client that were on their way when it was cut.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) unseen: usize,
+    /// Messages to each client while nobody is connected; with 0 all come back in the instant of the cut.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) away: usize,
+    /// Fail if the last one has not caught up after so long.
+    #[arg(long, value_parser = seconds, default_value = "5s")]
+    pub(crate) within: Duration,
+    /// Fail above so many database queries for every hundred resumes.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) queries: f64,
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
 }
@@ -173,9 +208,12 @@ pub(crate) struct Resume {
 pub(crate) fn run_of(words: &[String]) -> Result<Run, String> {
     match Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {
         Command::Run(run) => Ok(*run),
-        Command::Idle(_) | Command::Resume(_) | Command::Cost(_) | Command::RedisAway(_) | Command::Model(_) => {
-            Err("not a run".to_owned())
-        }
+        Command::Idle(_)
+        | Command::Resume(_)
+        | Command::Cost(_)
+        | Command::RedisAway(_)
+        | Command::Storm(_)
+        | Command::Model(_) => Err("not a run".to_owned()),
     }
 }
 

@@ -31,6 +31,7 @@ mod socket;
 mod sse;
 mod stats;
 mod steady;
+mod storm;
 mod trace;
 mod world;
 
@@ -51,6 +52,7 @@ async fn main() -> ExitCode {
             Command::Resume(args) => Box::pin(resume::resume(args)).await,
             Command::Cost(args) => Box::pin(cost::cost(&args)).await,
             Command::RedisAway(args) => Box::pin(away::redis_away(&args)).await,
+            Command::Storm(args) => Box::pin(storm::storm(&args)).await,
             Command::Model(args) => model::model(&args),
         }
     };

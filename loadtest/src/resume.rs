@@ -1,9 +1,8 @@
 //! `loadtest resume`: everybody is away, misses some messages, and comes back at once.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -25,10 +24,6 @@ use crate::{faults, run};
 const AT_ONCE: usize = 16;
 /// Messages that each client misses.
 const MISSED: u64 = 3;
-/// In a storm every so manieth session gets one more message while everybody comes back.
-const MEANWHILE: usize = 50;
-/// Between two messages of a doctor, well under the command limit.
-const PAUSE: Duration = Duration::from_millis(100);
 /// Sessions per doctor.
 const PER_DOCTOR: usize = 500;
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -39,7 +34,7 @@ struct ResumeReport {
     live_sessions: usize,
     /// From the kill to `/ready`, if this program started the server.
     ready_after_s: Option<f64>,
-    /// From the first handshake to the last client that had everything; in a storm from the cut.
+    /// From the first handshake to the last client that had everything.
     all_resumed_s: f64,
     p50_ms: f64,
     p99_ms: f64,
@@ -55,8 +50,6 @@ struct Away {
     authority: String,
     token: String,
     cursor: String,
-    /// How many messages it will find.
-    missed: u64,
 }
 
 struct Back {
@@ -78,24 +71,24 @@ pub(crate) async fn resume(args: Resume) -> Result<bool, String> {
     let count = args.live_sessions.max(args.clients);
     let doctors = setup::doctors(&http, count.div_ceil(PER_DOCTOR)).await.map_err(say("doctors"))?;
     let patients = setup::patients(&http, count).await.map_err(say("patients"))?;
-    let sessions = sessions(&http, &doctors, &patients).await.map_err(say("sessions"))?;
-    let mut open = connect(&http, &patients, args.clients).await?;
+    let sessions = setup::sessions(&http, &doctors, &patients).await.map_err(say("sessions"))?;
+    let away = leave(&http, &patients, args.clients).await?;
     let some = sessions.get(..args.clients).unwrap_or_default();
-    if !args.storm {
-        // All were connected at the same time; now none is.
-        open.iter_mut().for_each(|(_, socket)| *socket = None);
-    }
     write(&http, &doctors, some).await.map_err(say("messages"))?;
     let ready = match &mut process {
         Some(process) => Some(process.kill_and_restart(&http).await?),
         None => None,
     };
-    let desks = if args.storm { desks(&http, &doctors, some, &mut open).await? } else { Vec::new() };
-    let before = Looks::of(&http).await?;
+    let nodes: Vec<usize> = (0..http.targets.len()).collect();
+    let before = Looks::of(&http, &nodes).await?;
     let began = Instant::now();
-    let back = cut_and_come_back(open, desks).await;
+    let mut coming = JoinSet::new();
+    for client in away {
+        coming.spawn(Box::pin(come_back(client)));
+    }
+    let back = coming.join_all().await;
     let all = began.elapsed();
-    let looks = Looks::of(&http).await?.since(before);
+    let looks = Looks::of(&http, &nodes).await?.since(before);
     let report = summary(&args, count, ready, all, &back, looks)?;
     print(&report);
     if let Some(path) = &args.json {
@@ -108,37 +101,8 @@ pub(crate) async fn resume(args: Resume) -> Result<bool, String> {
     Ok(report.broken == 0)
 }
 
-/// One ongoing session for each patient: the session and the number of its doctor.
-async fn sessions(http: &Http, doctors: &[Account], patients: &[Account]) -> Result<Vec<(Uuid, usize)>, Trouble> {
-    let progress = bar(patients.len() as u64, "sessions");
-    let making = patients.iter().enumerate().map(|(number, patient)| {
-        let of = number % doctors.len().max(1);
-        let doctor = doctors.get(of);
-        async move {
-            let doctor = doctor.ok_or_else(|| Trouble::Transport("no doctors".into()))?;
-            let body = json!({"target_doctor_id": doctor.id});
-            let call = Call::post("/api/v2/connect/sessions", Some(&patient.access), body);
-            let made: Value = http.call(number, &call).await?.expect()?;
-            let session =
-                frame::session_of(&made.to_string()).ok_or_else(|| Trouble::Transport("no session_id".into()))?;
-            let path = format!("/api/v2/connect/sessions/{session}/accept");
-            let call = Call::post(&path, Some(&doctor.access), json!({}));
-            http.call(number, &call).await?.expect::<Value>()?;
-            Ok((session, of))
-        }
-    });
-    let mut making = stream::iter(making).buffered(AT_ONCE);
-    let mut made = Vec::new();
-    while let Some(session) = making.next().await {
-        made.push(session?);
-        progress.inc(1);
-    }
-    progress.finish();
-    Ok(made)
-}
-
-/// Everybody connects and learns a cursor.
-async fn connect(http: &Http, patients: &[Account], clients: usize) -> Result<Vec<(Away, Option<Socket>)>, String> {
+/// Everybody connects, learns a cursor, and loses the connection when all were connected.
+async fn leave(http: &Http, patients: &[Account], clients: usize) -> Result<Vec<Away>, String> {
     let opening = patients.iter().take(clients).enumerate().map(|(number, patient)| {
         let authority = http.authority(number).to_owned();
         async move {
@@ -146,8 +110,7 @@ async fn connect(http: &Http, patients: &[Account], clients: usize) -> Result<Ve
                 .await
                 .map_err(|refused| format!("client {number}: {refused:?}"))?;
             let cursor = greeting.cursor.ok_or("a greeting without a cursor")?;
-            let away = Away { authority, token: patient.access.clone(), cursor, missed: MISSED };
-            Ok::<_, String>((away, Some(socket)))
+            Ok::<_, String>((Away { authority, token: patient.access.clone(), cursor }, socket))
         }
     });
     let progress = bar(clients as u64, "connections");
@@ -158,7 +121,7 @@ async fn connect(http: &Http, patients: &[Account], clients: usize) -> Result<Ve
         progress.inc(1);
     }
     progress.finish();
-    Ok(open)
+    Ok(open.into_iter().map(|(away, _)| away).collect())
 }
 
 /// What they miss.
@@ -183,87 +146,6 @@ async fn write(http: &Http, doctors: &[Account], sessions: &[(Uuid, usize)]) -> 
         written?;
     }
     Ok(())
-}
-
-/// A doctor at work during a storm.
-struct Desk {
-    socket: Socket,
-    sessions: Vec<Uuid>,
-}
-
-/// The doctors' connections, each with the sessions it writes into while everybody comes back.
-async fn desks(
-    http: &Http,
-    doctors: &[Account],
-    sessions: &[(Uuid, usize)],
-    open: &mut [(Away, Option<Socket>)],
-) -> Result<Vec<Desk>, String> {
-    let mut chosen: HashMap<usize, Vec<Uuid>> = HashMap::new();
-    for ((session, of), (away, _)) in sessions.iter().zip(open).step_by(MEANWHILE) {
-        chosen.entry(*of).or_default().push(*session);
-        away.missed += 1;
-    }
-    let mut desks = Vec::new();
-    for (of, sessions) in chosen {
-        let doctor = doctors.get(of).ok_or("no doctors")?;
-        let (socket, _) = socket::open(http.authority(of), &doctor.access, None)
-            .await
-            .map_err(|refused| format!("doctor {of}: {refused:?}"))?;
-        desks.push(Desk { socket, sessions });
-    }
-    Ok(desks)
-}
-
-impl Desk {
-    /// Writes one message into each session; answers whether all were acknowledged.
-    async fn work(mut self) -> bool {
-        for session in std::mem::take(&mut self.sessions) {
-            let id = Uuid::new_v4();
-            let command = json!({"type": "message.send", "ref": "1", "session_id": session, "client_message_id": id,
-                                 "content_type": "text", "content": frame::content(id, 80)});
-            if self.socket.send(Message::text(command.to_string())).await.is_err() || !self.acknowledged().await {
-                return false;
-            }
-            sleep(PAUSE).await;
-        }
-        true
-    }
-
-    async fn acknowledged(&mut self) -> bool {
-        while let Ok(Some(Ok(message))) = timeout(PATIENCE, self.socket.next()).await {
-            if let Message::Text(text) = message
-                && let Ok(frame) = Frame::parse(text.as_str())
-                && frame.reference.is_some()
-            {
-                return frame.name == "ack";
-            }
-        }
-        false
-    }
-}
-
-/// Cuts who is still connected, by a reset, and lets all come back at once while the doctors write.
-async fn cut_and_come_back(open: Vec<(Away, Option<Socket>)>, desks: Vec<Desk>) -> Vec<Option<Back>> {
-    let mut away = Vec::with_capacity(open.len());
-    for (client, socket) in open {
-        if let Some(socket) = socket {
-            drop(socket.get_ref().set_zero_linger());
-        }
-        away.push(client);
-    }
-    let mut writing = JoinSet::new();
-    for desk in desks {
-        writing.spawn(Box::pin(desk.work()));
-    }
-    let mut coming = JoinSet::new();
-    for client in away {
-        coming.spawn(Box::pin(come_back(client)));
-    }
-    let back = coming.join_all().await;
-    if writing.join_all().await.contains(&false) {
-        println!("a doctor's message was not acknowledged: the clients that wait for it count as broken");
-    }
-    back
 }
 
 /// Connects until it is let in, then waits for what was missed; `None` if something is amiss.
@@ -294,7 +176,7 @@ async fn come_back(client: Away) -> Option<Back> {
 async fn catch_up(socket: &mut Socket, client: &Away) -> Option<()> {
     let from = Cursor::parse(&client.cursor)?;
     let mut got = 0;
-    while got < client.missed {
+    while got < MISSED {
         let Message::Text(text) = socket.next().await?.ok()? else {
             continue;
         };
@@ -355,10 +237,5 @@ fn print(report: &ResumeReport) {
         report.tries,
         report.broken
     );
-    let Looks { standing_asks, standing_queries, inbox_reads, inbox_queries } = report.looks;
-    println!(
-        "{:.2} queries per 100 resumes: {standing_queries} for {standing_asks} looks at credentials, {inbox_queries} for \
-         {inbox_reads} looks at inboxes",
-        report.queries_per_100_resumes
-    );
+    println!("{}", report.looks.told(report.clients));
 }

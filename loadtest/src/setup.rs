@@ -4,9 +4,12 @@ use std::future::Future;
 
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::account::Account;
-use crate::http::{Http, Trouble};
+use crate::frame;
+use crate::http::{Call, Http, Trouble};
 
 /// Password hashing costs the server a core each.
 const DOCTORS_AT_ONCE: usize = 4;
@@ -46,6 +49,39 @@ pub(crate) async fn patients(http: &Http, count: usize) -> Result<Vec<Account>, 
         Account::patient(http, phone, number)
     });
     all(making, count, PATIENTS_AT_ONCE, "patients").await
+}
+
+/// One ongoing session for each patient: the session and the number of its doctor.
+pub(crate) async fn sessions(
+    http: &Http,
+    doctors: &[Account],
+    patients: &[Account],
+) -> Result<Vec<(Uuid, usize)>, Trouble> {
+    let progress = bar(patients.len() as u64, "sessions");
+    let making = patients.iter().enumerate().map(|(number, patient)| {
+        let of = number % doctors.len().max(1);
+        let doctor = doctors.get(of);
+        async move {
+            let doctor = doctor.ok_or_else(|| Trouble::Transport("no doctors".into()))?;
+            let body = json!({"target_doctor_id": doctor.id});
+            let call = Call::post("/api/v2/connect/sessions", Some(&patient.access), body);
+            let made: Value = http.call(number, &call).await?.expect()?;
+            let session =
+                frame::session_of(&made.to_string()).ok_or_else(|| Trouble::Transport("no session_id".into()))?;
+            let path = format!("/api/v2/connect/sessions/{session}/accept");
+            let call = Call::post(&path, Some(&doctor.access), json!({}));
+            http.call(number, &call).await?.expect::<Value>()?;
+            Ok((session, of))
+        }
+    });
+    let mut making = stream::iter(making).buffered(PATIENTS_AT_ONCE);
+    let mut made = Vec::new();
+    while let Some(session) = making.next().await {
+        made.push(session?);
+        progress.inc(1);
+    }
+    progress.finish();
+    Ok(made)
 }
 
 async fn all<F>(

@@ -100,7 +100,7 @@ impl<A, R> Gathering<A, R> {
             }
         }
         while !self.hurried && self.batch.len() < MOST {
-            let rest = self.pacing.rest(Instant::now());
+            let rest = self.pacing.rest(self.batch.len(), Instant::now());
             if rest.is_zero() {
                 break;
             }

@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// So many asks a second are the calm; a fleet that comes back brings more.
-const CALM_RATE: f64 = 500.0;
-/// What may come at once without being a storm: a tenth of a second's calm.
+/// So many asks a second are the calm; a fleet that comes back brings more, even to a node that is short of time.
+const CALM_RATE: f64 = 250.0;
+/// What may come at once without being a storm.
 const CALM_BURST: f64 = 50.0;
-/// How long asks gather in a storm, from one query to the next.
+/// How long asks gather in a storm at least, from one query to the next.
 const REST: Duration = Duration::from_millis(200);
+/// How long they gather at most, where fewer than enough have come.
+const LONG_REST: Duration = Duration::from_millis(500);
+/// So many are worth a query: with two kinds of them, fewer than one for a hundred connections.
+const ENOUGH: usize = 256;
 
-/// Watches how fast asks come. Below 500 a second nobody ever rests; above, a query follows the one before after
-/// 200 ms at the earliest, or as soon as the storm has passed.
+/// Watches how fast asks come. Below 250 a second nobody ever rests; above, a query follows the one before after
+/// 200 ms at the earliest, after 500 ms where few have come, or as soon as the storm has passed.
 #[derive(Debug, Clone)]
 pub struct Pacing {
     /// Asks beyond what the calm rate has absorbed, as in a bucket that leaks.
@@ -32,7 +36,7 @@ impl Pacing {
 
     /// So many asks came.
     pub fn arrived(&mut self, count: usize, now: Instant) {
-        // Bounded, so that the longest storm is forgotten a tenth of a second after it passed.
+        // Bounded, so that the longest storm is forgotten two tenths of a second after it passed.
         self.level = (self.level_at(now) + count as f64).min(2.0 * CALM_BURST);
         self.at = now;
     }
@@ -42,13 +46,14 @@ impl Pacing {
         self.queried = Some(now);
     }
 
-    /// How long the next query waits for company, if nothing more comes.
+    /// How long the next query of so many waits for company, if nothing more comes.
     #[must_use]
-    pub fn rest(&self, now: Instant) -> Duration {
+    pub fn rest(&self, waiting: usize, now: Instant) -> Duration {
         let above = self.level_at(now) - CALM_BURST;
         let Some(queried) = self.queried.filter(|_| above > 0.0) else { return Duration::ZERO };
         let storm = Duration::from_secs_f64(above / CALM_RATE);
-        (queried + REST).saturating_duration_since(now).min(storm)
+        let rest = if waiting < ENOUGH { LONG_REST } else { REST };
+        (queried + rest).saturating_duration_since(now).min(storm)
     }
 
     fn level_at(&self, now: Instant) -> f64 {
@@ -79,7 +84,7 @@ mod tests {
                 waiting += due - came;
                 came = due;
             }
-            if waiting > 0 && pacing.rest(now).is_zero() {
+            if waiting > 0 && pacing.rest(usize::try_from(waiting).unwrap_or(usize::MAX), now).is_zero() {
                 longest = longest.max(now - oldest);
                 pacing.queried(now);
                 queries += 1;
@@ -91,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_calm_never_rests() {
-        for rate in [1, 50, 200, 500] {
+        for rate in [1, 50, 200, 250] {
             let (queries, longest) = play(rate, Duration::from_secs(5));
             assert_eq!((queries, longest), (rate * 5, Duration::ZERO), "{rate}/s");
         }
@@ -102,11 +107,21 @@ mod tests {
         for rate in [1000, 2000, 5000, 20_000] {
             let (queries, longest) = play(rate, Duration::from_secs(5));
             // Before the rate is known to be a storm's, a few go as they come.
-            assert!(queries <= 25 + 110, "{rate}/s: {queries}");
-            assert!(longest <= REST, "{rate}/s: {longest:?}");
+            assert!(queries <= 25 + 80, "{rate}/s: {queries}");
+            assert!(longest <= LONG_REST, "{rate}/s: {longest:?}");
         }
         // The longer it lasts, the less the beginning weighs.
         assert!(play(5000, Duration::from_secs(60)).0 <= 300 + 20);
+    }
+
+    #[test]
+    fn a_slow_storm_is_worth_less_than_one_query_for_a_hundred_too() {
+        for rate in [450, 500, 600, 1000, 1300] {
+            let (long, short) = (play(rate, Duration::from_secs(60)).0, play(rate, Duration::from_secs(30)).0);
+            // Credentials and inboxes are a query each.
+            let per_100 = 2.0 * (long - short) as f64 * 100.0 / (rate * 30) as f64;
+            assert!(per_100 < 1.0, "{rate}/s: {per_100}");
+        }
     }
 
     #[test]
@@ -114,13 +129,24 @@ mod tests {
         let start = Instant::now();
         let mut pacing = Pacing::new(start);
         pacing.arrived(5000, start);
-        assert_eq!(pacing.rest(start), Duration::ZERO, "no query went before");
+        assert_eq!(pacing.rest(5000, start), Duration::ZERO, "no query went before");
         pacing.queried(start);
         pacing.arrived(1, start + MILLI);
-        assert!(pacing.rest(start + MILLI) > 90 * MILLI);
-        assert_eq!(pacing.rest(start + 102 * MILLI), Duration::ZERO, "nobody came any more");
+        assert!(pacing.rest(1, start + MILLI) > 190 * MILLI);
+        assert_eq!(pacing.rest(1, start + 202 * MILLI), Duration::ZERO, "nobody came any more");
         pacing.arrived(1, start + Duration::from_secs(1));
-        assert_eq!(pacing.rest(start + Duration::from_secs(1)), Duration::ZERO, "forgotten");
+        assert_eq!(pacing.rest(1, start + Duration::from_secs(1)), Duration::ZERO, "forgotten");
+    }
+
+    #[test]
+    fn enough_wait_no_longer_than_they_must() {
+        let start = Instant::now();
+        let mut pacing = Pacing::new(start);
+        pacing.queried(start);
+        let now = start + REST;
+        pacing.arrived(1000, now);
+        assert_eq!(pacing.rest(ENOUGH, now), Duration::ZERO);
+        assert!(pacing.rest(ENOUGH - 1, now) > 190 * MILLI);
     }
 
     proptest! {
@@ -132,9 +158,10 @@ mod tests {
             for (count, pause) in steps {
                 now += Duration::from_millis(pause);
                 pacing.arrived(count, now);
-                let rest = pacing.rest(now);
-                prop_assert!(rest <= REST);
-                prop_assert!(count > 0 || pause < 100 || rest.is_zero());
+                let rest = pacing.rest(count, now);
+                let longest = if count < ENOUGH { LONG_REST } else { REST };
+                prop_assert!(rest <= longest);
+                prop_assert!(count > 0 || pause < 200 || rest.is_zero());
                 if pause % 2 == 0 {
                     pacing.queried(now + rest);
                 }

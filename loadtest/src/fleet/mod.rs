@@ -1,6 +1,7 @@
 //! The processes of a run: nodes, Redis, Postgres; started, watched, broken and stopped by this program.
 
 pub(crate) mod args;
+mod asking;
 mod measure;
 mod node;
 mod place;

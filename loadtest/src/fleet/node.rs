@@ -95,6 +95,11 @@ impl Node {
         Ok(String::new())
     }
 
+    /// A crash; it stays away until it is started again.
+    pub(crate) async fn crash(&mut self) -> Result<(), String> {
+        self.ours()?.end(Signal::KILL, Duration::from_secs(10)).await.map(drop)
+    }
+
     /// SIGTERM, which has to lead to exit 0 in time (running.md).
     pub(crate) async fn drain(&mut self) -> Result<String, String> {
         let name = self.name();

@@ -10,6 +10,7 @@ use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::asking;
 use super::place::Place;
 use super::process::{Kept, Launch, Launcher, User};
 use super::programs;
@@ -95,6 +96,14 @@ impl Postgres {
         Some(format!("postgres://consilium@localhost/consilium?host={}", socket.display()))
     }
 
+    /// How many transactions it has committed for the nodes, as far as their connections have reported: one that falls
+    /// idle does so within ten seconds. Nothing for one that somebody else made.
+    pub(crate) async fn commits(&self) -> Result<Option<u64>, String> {
+        let Some(folder) = &self.socket else { return Ok(None) };
+        let query = "select xact_commit from pg_stat_database where datname = 'consilium'";
+        asking::number(&folder.join(SOCKET), query).await.map(Some)
+    }
+
     /// An immediate stop, as if the machine had failed, and a start after a while, with recovery from the log.
     pub(crate) async fn restart(&mut self, pause: Duration) -> Result<String, String> {
         self.kept.end(Signal::QUIT, Duration::from_secs(20)).await?;
@@ -139,11 +148,7 @@ impl Postgres {
 async fn accepts(socket: &Path) -> bool {
     let asking = async {
         let mut stream = UnixStream::connect(socket).await.ok()?;
-        let mut message = vec![0, 0, 0, 0, 0, 3, 0, 0];
-        message.extend(b"user\0consilium\0database\0consilium\0\0");
-        let length = u32::try_from(message.len()).ok()?;
-        message.splice(..4, length.to_be_bytes());
-        stream.write_all(&message).await.ok()?;
+        stream.write_all(&asking::greeting()).await.ok()?;
         let mut kind = [0_u8; 1];
         tokio::io::AsyncReadExt::read_exact(&mut stream, &mut kind).await.ok()?;
         // A polite farewell, so that the log has no complaint.
@@ -218,6 +223,10 @@ mod tests {
         let mut postgres = Postgres::private(&place, &launcher, 20).await.unwrap();
         let socket = postgres.socket.clone().unwrap().join(SOCKET);
         assert!(accepts(&socket).await);
+        let commits = postgres.commits().await.unwrap().unwrap();
+        assert!(commits > 0);
+        let refused = asking::number(&socket, "select nothing").await.unwrap_err();
+        assert!(refused.contains("does not exist"), "{refused}");
         assert!(postgres.url().unwrap().starts_with("postgres://consilium@localhost/consilium?host=/"));
         let told = postgres.restart(Duration::ZERO).await.unwrap();
         assert!(told.starts_with("recovered"), "{told}");
