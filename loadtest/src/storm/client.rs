@@ -31,13 +31,15 @@ pub(super) struct Client {
     pub(super) doctor: usize,
     /// The `client_message_id` of all that was written since, in their order.
     pub(super) missed: Vec<Uuid>,
+    /// What is written while it comes back, and then.
+    pub(super) meanwhile: Option<Uuid>,
 }
 
 /// Whoever is back, with everything.
 #[derive(Debug)]
 pub(super) struct Back {
     pub(super) took: Duration,
-    /// When it had everything.
+    /// When it had everything that was written before the return.
     pub(super) at: Instant,
     pub(super) tries: u64,
     /// It stays until all are back: their leaving is no part of this.
@@ -75,9 +77,12 @@ impl Client {
                     if !greeting.resumed {
                         return Err("it was not resumed".into());
                     }
-                    let caught_up = timeout(PATIENCE, self.catch_up(&mut socket)).await;
-                    caught_up.map_err(|_| "what it missed did not come")??;
-                    return Ok(Back { took: began.elapsed(), at: Instant::now(), tries, socket: Box::new(socket) });
+                    let mut place = Cursor::parse(&self.cursor).ok_or("an unreadable cursor")?;
+                    Self::read(&mut socket, &mut place, &self.missed).await?;
+                    let (took, at) = (began.elapsed(), Instant::now());
+                    // How soon this comes, is up to the doctor.
+                    Self::read(&mut socket, &mut place, self.meanwhile.as_slice()).await?;
+                    return Ok(Back { took, at, tries, socket: Box::new(socket) });
                 }
                 Err(Refused::Status(429 | 503) | Refused::Transport) => {}
                 Err(Refused::Status(status)) => return Err(format!("refused with {status}")),
@@ -90,10 +95,16 @@ impl Client {
     }
 
     /// Each place follows the one before and holds the very message that was written there.
-    async fn catch_up(&self, socket: &mut Socket) -> Result<(), String> {
-        let from = Cursor::parse(&self.cursor).ok_or("an unreadable cursor")?;
-        let mut missed = (from.seq + 1..).zip(&self.missed).peekable();
-        while let Some((seq, id)) = missed.peek() {
+    async fn read(socket: &mut Socket, place: &mut Cursor, expected: &[Uuid]) -> Result<(), String> {
+        for id in expected {
+            let reading = timeout(PATIENCE, Self::read_one(socket, place, *id));
+            reading.await.map_err(|_| "what it missed did not come")??;
+        }
+        Ok(())
+    }
+
+    async fn read_one(socket: &mut Socket, place: &mut Cursor, id: Uuid) -> Result<(), String> {
+        loop {
             let message = socket.next().await.and_then(Result::ok).ok_or("its connection ended")?;
             let Message::Text(text) = message else { continue };
             let frame = Frame::parse(text.as_str()).map_err(|error| error.to_string())?;
@@ -102,17 +113,18 @@ impl Client {
             }
             let Some(cursor) = frame.cursor.as_deref() else { continue };
             let at = Cursor::parse(cursor).ok_or("an unreadable cursor")?;
-            if at.epoch != from.epoch || at.seq != *seq {
-                return Err(format!("a gap: {at} where #{seq} was due"));
+            if at.epoch != place.epoch || at.seq != place.seq + 1 {
+                return Err(format!("a gap: {at} after {place}"));
             }
             let event = frame.event();
-            match event.as_ref().and_then(|event| event.message()) {
-                Some(message) if message.client_message_id == **id && message.intact => {}
-                _ => return Err(format!("{} at {at}, where message {id} was due", frame.name)),
-            }
-            missed.next();
+            return match event.as_ref().and_then(|event| event.message()) {
+                Some(message) if message.client_message_id == id && message.intact => {
+                    *place = at;
+                    Ok(())
+                }
+                _ => Err(format!("{} at {at}, where message {id} was due", frame.name)),
+            };
         }
-        Ok(())
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) struct Report {
     resumes: usize,
     /// What was amiss, and with how many.
     amiss: BTreeMap<String, usize>,
-    /// From the return to the last one that had everything.
+    /// From the return to the last one that had everything written before it.
     last_s: f64,
     p50_ms: f64,
     p99_ms: f64,
@@ -131,7 +131,9 @@ impl Report {
         let broken: usize = self.amiss.values().sum();
         println!("{resumes} resumes without a gap, {broken} broken, {tries} tries");
         self.amiss.iter().take(10).for_each(|(why, count)| println!("  {count} x {why}"));
-        println!("the last one had everything {last_s:.2} s after the return (p50 {p50_ms:.0} ms, p99 {p99_ms:.0} ms)");
+        println!(
+            "the last one had all it missed {last_s:.2} s after the return (p50 {p50_ms:.0} ms, p99 {p99_ms:.0} ms)"
+        );
         println!("{}", self.looks.told(*resumes));
         if let Some(Commits { all, by_themselves, of_writer, of_resumes }) = self.commits {
             println!(

@@ -122,7 +122,7 @@ impl Stage {
         let mut letters: HashMap<usize, Vec<(Uuid, Uuid)>> = HashMap::new();
         for client in self.clients.iter_mut().step_by(MEANWHILE) {
             let id = Uuid::new_v4();
-            client.missed.push(id);
+            client.meanwhile = Some(id);
             letters.entry(client.doctor).or_default().push((client.session, id));
         }
         let mut desks = Vec::new();
