@@ -23,6 +23,7 @@ use crate::error::Result;
 use crate::gateways::codes::Codes;
 use crate::gateways::files::Files;
 use crate::gateways::media::Media;
+use crate::gateways::media::recorder::Target;
 use crate::gateways::payments::Payments;
 use crate::gateways::push::Push;
 use crate::http::schemas::Schemas;
@@ -59,6 +60,8 @@ pub struct Parts {
     pub outbox: watch::Sender<()>,
     /// Who takes patients' payments.
     pub payments: Payments,
+    /// Where LiveKit's recorder writes; none where nothing is recorded.
+    pub recorder: Option<Target>,
     /// Counters of what somebody did lately.
     pub limits: Limits,
     /// Which tickets of browsers were used.

@@ -35,6 +35,8 @@ struct Raw {
     livekit_url: String,
     livekit_api_key: String,
     livekit_api_secret: String,
+    recordings: String,
+    recordings_dir: String,
     files_url: String,
     azure_account_key: String,
     s3_access_key_id: String,
@@ -109,6 +111,8 @@ impl Default for Raw {
             livekit_url: "ws://127.0.0.1:7880".to_owned(),
             livekit_api_key: "devkey".to_owned(),
             livekit_api_secret: "secret".to_owned(),
+            recordings: "on".to_owned(),
+            recordings_dir: String::new(),
             files_url: String::new(),
             azure_account_key: String::new(),
             s3_access_key_id: String::new(),
@@ -200,6 +204,10 @@ pub struct Config {
     pub livekit_api_key: String,
     /// Its secret.
     pub livekit_api_secret: SecretString,
+    /// Whether consultations may be recorded.
+    pub recordings: bool,
+    /// The folder of local files as the recorder sees it, where that is another path.
+    pub recordings_dir: Option<PathBuf>,
     /// Where files are kept.
     pub files: FilesPlace,
     /// An HTTP SMS gateway; none for the development inbox.
@@ -310,11 +318,6 @@ impl Config {
     fn check(raw: Raw) -> Result<Self, ConfigError> {
         let listen = raw.listen.parse().map_err(|_| bad("listen", "is not an address like 127.0.0.1:8080"))?;
         let production = raw.production.read().ok_or_else(|| bad("production", "is on or off (1 or 0)"))?;
-        let charging = match raw.charging.as_str() {
-            "on" => true,
-            "off" => false,
-            _ => return Err(bad("charging", "is on or off")),
-        };
         let config = Self {
             listen,
             data_dir: raw.data_dir.clone(),
@@ -327,6 +330,8 @@ impl Config {
             livekit_url: raw.livekit_url.clone(),
             livekit_api_key: raw.livekit_api_key.clone(),
             livekit_api_secret: raw.livekit_api_secret.clone().into(),
+            recordings: switch("recordings", &raw.recordings)?,
+            recordings_dir: some(&raw.recordings_dir).map(PathBuf::from),
             files: files(&raw, production)?,
             sms_url: some(&raw.sms_url).map(SecretString::from),
             fcm_credentials: fcm_credentials(&raw.fcm_credentials)?,
@@ -340,7 +345,7 @@ impl Config {
             environment: environment(&raw.environment, production)?,
             log: raw.log.clone(),
             log_json: log_json(&raw.log_format)?,
-            charging,
+            charging: switch("charging", &raw.charging)?,
             ttl: ttl(&raw)?,
             pace: Pace::default(),
             max_connections: raw.max_connections.max(1) as usize,
@@ -496,6 +501,14 @@ fn environment(text: &str, production: bool) -> Result<String, ConfigError> {
         Ok(name.to_owned())
     } else {
         Err(bad("environment", "is a short name of lower-case letters, digits and -"))
+    }
+}
+
+fn switch(name: &str, text: &str) -> Result<bool, ConfigError> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(bad(name, "is on or off")),
     }
 }
 

@@ -39,6 +39,7 @@ use crate::gateways::codes::Codes;
 use crate::gateways::files::Files;
 use crate::gateways::files::links::LinkKeys;
 use crate::gateways::media::Media;
+use crate::gateways::media::recorder::Target;
 use crate::gateways::payments::{Cashfree, PaymentError, Payments, Policy, Sandbox, cashfree};
 use crate::gateways::push::Push;
 use crate::http::{layers, openapi, schemas::Schemas};
@@ -220,8 +221,10 @@ async fn assemble(
     let payments = take_payments(&config, &pool, &clock, address)?;
     let files = Files::open(&config.files, &public_url, LinkKeys::new(&keys));
     let files = files.map_err(|error| StartError::because("CONSILIUM_FILES_URL", error))?;
+    let recorder = config.recordings.then(|| Target::new(config.files.clone(), config.recordings_dir.clone()));
     let app = App::new(Parts {
         files,
+        recorder,
         public_url,
         tokens: Tokens::new(&keys).map_err(|error| StartError::because("CONSILIUM_SIGNING_KEYS", error))?,
         standings: Standings::start(pool.clone(), background),

@@ -7,8 +7,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use consilium_storage::connect::media;
+use consilium_storage::connect::recordings::{self, Recording};
 use consilium_storage::connect::payloads::ParticipantChanged;
 use consilium_storage::connect::sessions::{self, Session, room_name, session_of_room};
 use consilium_storage::events::Event;
@@ -18,9 +19,11 @@ use serde::Serialize;
 
 use super::video_permission::camera_right;
 use crate::app::App;
+use crate::connect::recordings as recorded;
+use crate::connect::recordings::Word;
 use crate::connect::sessions::ops::close_room;
 use crate::error::{Code, Error, Result};
-use crate::gateways::media::{MediaEvent, MediaEventKind, WebhookError, reconcile};
+use crate::gateways::media::{EgressReport, MediaEvent, MediaEventKind, WebhookError, reconcile};
 use crate::http::input::{BODY_LIMIT, collect_body};
 use crate::http::reply::Answer;
 
@@ -57,12 +60,19 @@ async fn receive(State(app): State<App>, headers: HeaderMap, body: Body) -> Resu
 }
 
 async fn take(app: &App, event: MediaEvent) -> Result<()> {
+    let heard = match &event.kind {
+        MediaEventKind::Egress(report) => of_recorder(app, report).await?,
+        _ => None,
+    };
     let mut tx = app.begin().await?;
     let now = tx.now();
     if !media::note_webhook(tx.conn(), &event.id, now).await? {
         return Ok(());
     }
-    let session = match event.room.as_deref().and_then(session_of_room) {
+    let moves_recordings = matches!(event.kind, MediaEventKind::Egress(_) | MediaEventKind::RoomFinished);
+    let of_room = || event.room.as_deref().and_then(session_of_room);
+    let session = match heard.as_ref().map(|(recording, _)| recording.session_id).or_else(of_room) {
+        Some(id) if moves_recordings => sessions::find_for_update(tx.conn(), id).await?,
         Some(id) => sessions::find(tx.conn(), id).await?,
         None => None,
     };
@@ -76,11 +86,29 @@ async fn take(app: &App, event: MediaEvent) -> Result<()> {
         return Ok(());
     }
     let look = note(&mut tx, &session, &event.kind, at).await?;
+    if let Some((recording, word)) = heard {
+        // As it stands now that its session is held.
+        if let Some(recording) = recordings::find(tx.conn(), recording.id).await? {
+            recorded::hear(&mut tx, &session, recording, word, at).await?;
+        }
+    }
     app.commit(tx).await?;
     if look {
         look_at_room(app, &session);
     }
     Ok(())
+}
+
+/// The recording that the recorder speaks of, and what it says.
+async fn of_recorder(app: &App, report: &EgressReport) -> Result<Option<(Recording, Word)>> {
+    let found = recordings::find_by_egress(&mut *app.conn().await?, &report.egress_id).await?;
+    Ok(match found {
+        Some(recording) => {
+            let word = recorded::look_for_file(app, &recording, report).await;
+            Some((recording, word))
+        }
+        None => None,
+    })
 }
 
 /// Notes who is in the room and tells both parties. Answers whether the room's permissions want a look.
@@ -102,6 +130,12 @@ async fn note(tx: &mut Tx, session: &Session, kind: &MediaEventKind, at: DateTim
         MediaEventKind::RoomFinished => {
             for identity in media::clear_room(tx.conn(), session.id).await? {
                 tx.emit(Event::ParticipantLeft(changed(&identity)), &session.parties());
+            }
+            let open = recordings::find_open(tx.conn(), session.id).await?.filter(Recording::is_running);
+            // Told late, it may be of a room that was there before; the event's time is in whole seconds.
+            let open = open.filter(|open| open.started_at.is_none_or(|started| started < at + TimeDelta::seconds(1)));
+            if let Some(open) = open {
+                recorded::stop_locked(tx, session, open, at).await?;
             }
             Ok(false)
         }

@@ -19,6 +19,7 @@ pub mod operations;
 pub mod payments;
 pub mod prescriptions;
 pub mod presence;
+pub mod recordings;
 pub mod reports;
 pub mod reviews;
 pub mod sessions;
@@ -48,6 +49,7 @@ pub fn router() -> ApiRouter<App> {
         .merge(reports::router())
         .merge(video_permission::router())
         .merge(calls::router())
+        .merge(recordings::router())
         .merge(media_webhook::router())
         .merge(wallet::router())
         .merge(prescriptions::router())

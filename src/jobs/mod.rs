@@ -6,6 +6,7 @@ pub mod media;
 mod outbox;
 pub mod payments;
 pub mod presence;
+pub mod recordings;
 pub mod reminders;
 pub mod revocations;
 pub mod ringing;
@@ -52,6 +53,7 @@ pub fn start(app: &App, owner: Options) {
     ringing::start(app);
     presence::follow_doubts(app);
     media::start(app);
+    recordings::start(app);
 }
 
 /// Runs a job at once and then again and again; a failure is logged and the next run tries anew.

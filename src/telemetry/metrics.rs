@@ -159,9 +159,10 @@ pub static METRICS: &[Metric] = &[
     // LiveKit
     gauge("consilium_media_reachable", &[], Unit::Count, "0 while calls to LiveKit are turned away because it did not answer"),
     counter("consilium_media_calls_total", &[
-        one_of("call", &["ListRooms", "ListParticipants", "UpdateParticipant", "DeleteRoom"]),
+        one_of("call", &["ListRooms", "ListParticipants", "UpdateParticipant", "DeleteRoom", "StartRoomCompositeEgress", "StopEgress", "ListEgress"]),
         one_of("outcome", &["ok", "missing", "refused", "invalid", "troubled", "unreachable", "turned_away"]),
     ], Unit::Count, "Calls to LiveKit"),
+    counter("consilium_recordings_total", &[one_of("outcome", &["begun", "refused", "ready", "failed", "file_missing"])], Unit::Count, "What became of recordings; file_missing is among the ready ones: the recorder says it wrote a file that is not in the store"),
 
     // Payments
     counter("consilium_payments_total", &[one_of("outcome", &["success", "failed", "expired"])], Unit::Count, "Top-up orders that were settled"),

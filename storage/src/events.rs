@@ -11,6 +11,7 @@ use crate::connect::payloads::{
     ReviewNotice, ReviewReminder, SessionChanged, SessionEnded, SessionRequest, VideoPermission, WalletUpdated,
 };
 use crate::connect::reports::ReportItem;
+use crate::connect::recordings::RecordingOut;
 use crate::error::Error;
 use crate::ids::{SessionId, UserId};
 use crate::states::{session, video};
@@ -77,6 +78,14 @@ events! {
     CallStarted(CallChanged) = "call.started" to "patient and doctor",
     /// A call ended.
     CallEnded(CallChanged) = "call.ended" to "patient and doctor",
+    /// Both parties are recorded from now on.
+    RecordingStarted(RecordingOut) = "recording.started" to "patient and doctor",
+    /// Nobody is recorded any more; the file is being written.
+    RecordingStopped(RecordingOut) = "recording.stopped" to "patient and doctor",
+    /// The file is there.
+    RecordingReady(RecordingOut) = "recording.ready" to "patient and doctor",
+    /// There is no file, and there will be none.
+    RecordingFailed(RecordingOut) = "recording.failed" to "patient and doctor",
     /// Somebody joined the media room.
     ParticipantJoined(ParticipantChanged) = "participant.joined" to "patient and doctor",
     /// Somebody left the media room.
@@ -146,6 +155,10 @@ impl Event {
             Self::MessageNew(data) => Some(data.session_id),
             Self::VideoPermission(data) => Some(data.session_id),
             Self::CallStarted(data) | Self::CallEnded(data) => Some(data.call.connect_session_id),
+            Self::RecordingStarted(data)
+            | Self::RecordingStopped(data)
+            | Self::RecordingReady(data)
+            | Self::RecordingFailed(data) => Some(data.session_id),
             Self::ParticipantJoined(data) | Self::ParticipantLeft(data) => Some(data.session_id),
             Self::PrescriptionReady(data) | Self::PrescriptionUpdated(data) => Some(data.session_id),
             Self::LabTestsRecommended(data) | Self::LabTestsUpdated(data) => Some(data.session_id),

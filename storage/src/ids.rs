@@ -85,6 +85,8 @@ typed_id! {
     ArticleId,
     /// An event that people come to.
     CommunityEventId,
+    /// A recording of a consultation.
+    RecordingId,
 }
 
 /// A top-up order, ours and the payment provider's: `cf_order_…` (connect-v2 §1).

@@ -25,6 +25,7 @@ mod prescription_pdf;
 mod prescriptions;
 mod races;
 mod receipts;
+mod recordings;
 mod reports;
 mod reviews;
 mod sessions;

@@ -15,12 +15,14 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use livekit_protocol::{
-    DeleteRoomRequest, DeleteRoomResponse, ListParticipantsRequest, ListParticipantsResponse, ListRoomsRequest,
+    DeleteRoomRequest, DeleteRoomResponse, EgressInfo, EgressStatus, FileInfo, ListParticipantsRequest, ListParticipantsResponse, ListRoomsRequest,
     ListRoomsResponse, ParticipantInfo, ParticipantPermission, Room, TrackSource, UpdateParticipantRequest,
 };
 use prost::Message;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+use super::egress::Recorder;
 
 /// The key pair of the peer.
 pub(crate) const API_KEY: &str = "devkey";
@@ -59,11 +61,13 @@ pub(crate) struct Recorded {
 
 #[derive(Default)]
 struct Inside {
+    recorder: Recorder,
     rooms: BTreeMap<String, BTreeMap<String, Seat>>,
     requests: Vec<Recorded>,
     refused: usize,
     faults: VecDeque<Fault>,
     always: Option<Fault>,
+    hanging: usize,
 }
 
 #[derive(Default, Clone)]
@@ -159,6 +163,26 @@ impl TwirpPeer {
         Some(may_publish(&permission, TrackSource::Camera))
     }
 
+    /// What the recorder knows, the oldest first.
+    pub(crate) fn egresses(&self) -> Vec<EgressInfo> {
+        self.inside().recorder.all()
+    }
+
+    /// The recorder has come so far with one.
+    pub(crate) fn set_egress(&self, egress_id: &str, status: EgressStatus, file: Option<FileInfo>) -> EgressInfo {
+        self.inside().recorder.set(egress_id, status, file)
+    }
+
+    /// The recorder died and took one with it.
+    pub(crate) fn forget_egress(&self, egress_id: &str) {
+        self.inside().recorder.forget(egress_id);
+    }
+
+    /// The recorder begins what it is asked for, and its answers are lost.
+    pub(crate) fn lose_starts(&self, loses: bool) {
+        self.inside().recorder.loses_answers = loses;
+    }
+
     /// The requests let through so far.
     pub(crate) fn requests(&self) -> Vec<Recorded> {
         self.inside().requests.clone()
@@ -167,6 +191,11 @@ impl TwirpPeer {
     /// How many requests were turned away at the door.
     pub(crate) fn refused(&self) -> usize {
         self.inside().refused
+    }
+
+    /// How many requests were left without an answer.
+    pub(crate) fn hanging(&self) -> usize {
+        self.inside().hanging
     }
 
     /// The next requests go wrong like this, one each.
@@ -260,7 +289,8 @@ async fn serve(State(inside): State<Arc<Mutex<Inside>>>, uri: Uri, headers: Head
             return (StatusCode::UNAUTHORIZED, reason).into_response();
         }
     };
-    let Some(method) = uri.path().strip_prefix("/twirp/livekit.RoomService/") else {
+    let path = uri.path().strip_prefix("/twirp/livekit.").unwrap_or_default();
+    let Some((service @ ("RoomService" | "Egress"), method)) = path.split_once('/') else {
         return twirp(StatusCode::NOT_FOUND, "bad_route");
     };
     if headers.get(header::CONTENT_TYPE).map(|t| t.as_bytes()) != Some(b"application/protobuf") {
@@ -276,8 +306,13 @@ async fn serve(State(inside): State<Arc<Mutex<Inside>>>, uri: Uri, headers: Head
         Some(Fault::ProxyPage) => (StatusCode::BAD_GATEWAY, "<h1>Bad gateway</h1>").into_response(),
         Some(Fault::NotFound) => twirp(StatusCode::NOT_FOUND, "not_found"),
         Some(Fault::Hang) => {
+            inside.lock().unwrap().hanging += 1;
             tokio::time::sleep(Duration::from_secs(3600)).await;
             StatusCode::OK.into_response()
+        }
+        None if service == "Egress" => {
+            let Inside { recorder, rooms, .. } = &mut *inside.lock().unwrap();
+            recorder.handle(method, &claims, &body, |room| rooms.contains_key(room))
         }
         None => handle(&inside, method, &claims, &body),
     }
@@ -322,6 +357,7 @@ fn handle(inside: &Mutex<Inside>, method: &str, claims: &Value, body: &[u8]) -> 
                 return denied();
             }
             record(&request.room, "", None);
+            inside.recorder.room_closed(&request.room);
             match inside.rooms.remove(&request.room) {
                 Some(_) => answer(&DeleteRoomResponse::default()),
                 None => twirp(StatusCode::NOT_FOUND, "not_found"),
@@ -367,17 +403,17 @@ fn info<S: std::borrow::Borrow<Seat>>((identity, seat): (&String, S)) -> Partici
     }
 }
 
-fn answer(message: &impl Message) -> Response {
+pub(super) fn answer(message: &impl Message) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/protobuf")];
     (kind, message.encode_to_vec()).into_response()
 }
 
-fn twirp(status: StatusCode, code: &str) -> Response {
+pub(super) fn twirp(status: StatusCode, code: &str) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/json")];
     (status, kind, json!({"code": code, "msg": code}).to_string()).into_response()
 }
 
-fn denied() -> Response {
+pub(super) fn denied() -> Response {
     twirp(StatusCode::UNAUTHORIZED, "unauthenticated")
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::MediaError;
 use crate::gateways::breaker::Breaker;
 
-/// Limits on talking to the media server. All calls are idempotent, so any of them may be repeated.
+/// Limits on talking to the media server. All calls but the start of a recording may be repeated.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
     /// One attempt. LiveKit itself waits up to 2 s for a change to take effect.
@@ -80,11 +80,28 @@ impl Caller {
         F: Fn() -> Fut,
         Fut: Future<Output = ServiceResult<T>>,
     {
+        self.answer(name, self.attempts(&attempt)).await
+    }
+
+    /// As [`Caller::call`], with one attempt that may take as long as all of them: for what must not be done twice.
+    pub(super) async fn call_once<T, F, Fut>(&self, name: &'static str, attempt: F) -> Result<Option<T>, MediaError>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = ServiceResult<T>>,
+    {
+        self.answer(name, async { attempt().await.map_err(classify) }).await
+    }
+
+    async fn answer<T>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<Option<T>, MediaError> {
         if !self.breaker.admits(Instant::now()) {
             count(name, "turned_away");
             return Err(MediaError::Unreachable);
         }
-        let outcome = timeout(self.policy.budget, self.attempts(&attempt)).await.unwrap_or(Err(Failure::Silent));
+        let outcome = timeout(self.policy.budget, work).await.unwrap_or(Err(Failure::Silent));
         if matches!(outcome, Err(Failure::Silent)) {
             self.breaker.failed(Instant::now());
         } else {

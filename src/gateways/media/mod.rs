@@ -7,6 +7,7 @@
 mod calls;
 pub mod permissions;
 pub mod reconcile;
+pub mod recorder;
 pub mod tokens;
 pub mod webhook;
 
@@ -15,6 +16,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use livekit_api::services::egress::EgressClient;
 use livekit_api::services::room::{RoomClient, UpdateParticipantOptions};
 use livekit_protocol::ParticipantPermission;
 use livekit_protocol::participant_info::State;
@@ -49,6 +51,9 @@ pub enum MediaError {
         /// The Twirp code word.
         code: String,
     },
+    /// Nobody is in the room, so there is nothing to record.
+    #[error("nobody is in the room")]
+    NoRoom,
     /// A setting or a name it could never take.
     #[error("{0}")]
     Invalid(&'static str),
@@ -85,6 +90,7 @@ struct Inner {
     tokens: TokenMaker,
     webhooks: WebhookVerifier,
     rooms: RoomClient,
+    recorder: EgressClient,
     caller: Caller,
     lanes: Box<[Mutex<()>]>,
 }
@@ -119,11 +125,15 @@ impl Media {
         let rooms = RoomClient::with_api_key(&ws_url, api_key, api_secret.expose_secret())
             .with_failover(false)
             .with_request_timeout(policy.attempt_timeout);
+        let recorder = EgressClient::with_api_key(&ws_url, api_key, api_secret.expose_secret())
+            .with_failover(false)
+            .with_request_timeout(policy.budget);
         Ok(Self(Arc::new(Inner {
             ws_url,
             webhooks: WebhookVerifier::new(api_key, &api_secret),
             tokens: TokenMaker::new(api_key.to_owned(), api_secret, token_ttl),
             rooms,
+            recorder,
             caller: Caller::new(policy),
             lanes: (0..LANES).map(|_| Mutex::new(())).collect(),
         })))

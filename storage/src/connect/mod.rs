@@ -17,6 +17,7 @@ pub mod payloads;
 pub mod payments;
 pub mod prescriptions;
 pub mod receipts;
+pub mod recordings;
 pub mod reports;
 pub mod reviews;
 pub mod sandbox;

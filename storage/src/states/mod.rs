@@ -3,6 +3,7 @@
 pub mod call;
 pub mod followup;
 pub mod payment;
+pub mod recording;
 pub mod session;
 pub mod upload;
 pub mod video;

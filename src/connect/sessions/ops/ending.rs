@@ -5,7 +5,7 @@ use consilium_realtime::engine::Origin;
 use consilium_storage::audit::{self, Entry};
 use consilium_storage::connect::payloads::{CallChanged, SessionEnded, VideoPermission, WalletUpdated};
 use consilium_storage::connect::sessions::{self, End, Session};
-use consilium_storage::connect::{Actor, calls, messages};
+use consilium_storage::connect::{Actor, calls, messages, recordings};
 use consilium_storage::events::Event;
 use consilium_storage::ids::SessionId;
 use consilium_storage::ledger::{self, Kind, Posting, Reference};
@@ -21,6 +21,7 @@ use super::super::wire::{self, EndSession};
 use super::{actor, step};
 use crate::accounts::caller::Account;
 use crate::app::App;
+use crate::connect::recordings as recorded;
 use crate::error::{Error, Result};
 
 /// When the patient is asked for a review that is still missing.
@@ -114,6 +115,9 @@ async fn end_locked(app: &App, tx: &mut Tx, mut session: Session, by: Actor, bod
         open.ended_at = Some(ended_at);
         tx.emit(Event::CallEnded(CallChanged { call: open, by: Some(by) }), &parties);
     }
+    if let Some(open) = recordings::find_open(tx.conn(), session.id).await? {
+        recorded::stop_locked(tx, &session, open, ended_at).await?;
+    }
     // The last but one of settled 10, which the patient alone gets.
     if let Some(balance) = charge.balance {
         let data = WalletUpdated { order_id: None, session_id: Some(session.id), balance };
@@ -169,6 +173,7 @@ async fn charge(tx: &mut Tx, session: &Session, bill: &Bill) -> Result<Charge> {
 
 /// The media room goes with the session; where the media server is away it closes by itself when it is empty.
 pub fn close_room(app: &App, id: SessionId) {
+    recorded::halt(app, id);
     let media = app.media.clone();
     app.tracker.spawn(async move {
         if let Err(error) = media.close_room(&sessions::room_name(id)).await {
