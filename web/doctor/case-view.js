@@ -5,6 +5,7 @@ import { ageAndSex, initials, money, rate, stopwatch } from '../shared/format.js
 import { chatView } from '../shared/chat-view.js';
 import { callView } from '../shared/call-view.js';
 import { videoView } from '../shared/video.js';
+import { recordingView } from '../shared/recording.js';
 import { prescribeView } from './prescribe.js';
 
 const REASONS = [
@@ -21,6 +22,7 @@ export function caseView({ api, item, onClose, onDismiss }) {
     chat: chatView(item.chat, { peer }),
     call: callView(item.call, { peer, ownCamera: true }),
     video: videoView(item.video, { role: 'doctor' }),
+    recording: recordingView(item.recording, { control: true }),
     plan: prescribeView({ api, sessionId: item.session.id }),
   };
   const clock = h('span', { test: 'elapsed' });
@@ -40,6 +42,7 @@ export function caseView({ api, item, onClose, onDismiss }) {
       back,
       avatar(patient.initials ?? initials(peer)),
       h('div', { class: 'grow' }, h('h2', {}, peer), h('p', { class: 'muted' }, [ageAndSex(patient), ageAndSex(patient) ? ' · ' : null], clock)),
+      parts.recording.root,
       end,
     ),
     strip,
@@ -75,6 +78,7 @@ export function caseView({ api, item, onClose, onDismiss }) {
     clearInterval(timer);
     tick();
     end.remove();
+    parts.recording.root.remove();
     strip.replaceChildren(summary(item.session, onDismiss), parts.plan.root);
     parts.chat.composer.remove();
   }

@@ -3,6 +3,7 @@
 import { Chat } from '../shared/chat.js';
 import { Call } from '../shared/call.js';
 import { VideoPermission } from '../shared/video.js';
+import { Recording } from '../shared/recording.js';
 
 /** Fires `change` for the list on the desk and `record` when the session itself is another. */
 export class Case extends EventTarget {
@@ -13,6 +14,7 @@ export class Case extends EventTarget {
     this.chat = new Chat({ api, inbox, role: 'doctor', sessionId });
     this.call = new Call({ api, sessionId, camera: true });
     this.video = new VideoPermission({ api, inbox, sessionId });
+    this.recording = new Recording({ api, sessionId });
     this.touchedAt = Date.parse(session.started_at ?? session.created_at);
     this.chat.open = !this.ended;
     this.chat.addEventListener('change', () => {
@@ -26,7 +28,7 @@ export class Case extends EventTarget {
   }
 
   async load() {
-    await Promise.all([this.chat.load(), this.video.load()]);
+    await Promise.all([this.chat.load(), this.video.load(), this.recording.load()]);
   }
 
   update(session) {
@@ -39,6 +41,7 @@ export class Case extends EventTarget {
 
   apply(event) {
     if (event.type === 'video.permission') this.video.set(event.data);
+    this.recording.apply(event);
     this.call.apply(event);
     this.chat.apply(event);
   }

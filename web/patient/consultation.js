@@ -7,6 +7,7 @@ import { chatView } from '../shared/chat-view.js';
 import { Call } from '../shared/call.js';
 import { callView } from '../shared/call-view.js';
 import { VideoPermission, videoView } from '../shared/video.js';
+import { Recording, recordingView } from '../shared/recording.js';
 import { planView } from '../shared/plan.js';
 
 export function consultationView(app) {
@@ -16,10 +17,12 @@ export function consultationView(app) {
   const chat = new Chat({ api, inbox, role: 'client', sessionId });
   const call = new Call({ api, sessionId, camera: false });
   const video = new VideoPermission({ api, inbox, sessionId });
+  const recording = new Recording({ api, sessionId });
   const parts = {
     chat: chatView(chat, { peer }),
     call: callView(call, { peer }),
     video: videoView(video, { role: 'client' }),
+    recording: recordingView(recording),
     plan: planView({ api, sessionId }),
   };
 
@@ -58,7 +61,7 @@ export function consultationView(app) {
   }
 
   async function load() {
-    await Promise.all([chat.load(), video.load(), parts.plan.load()]).catch(() => {});
+    await Promise.all([chat.load(), video.load(), recording.load(), parts.plan.load()]).catch(() => {});
   }
 
   const root = h(
@@ -69,6 +72,7 @@ export function consultationView(app) {
       { class: 'peer' },
       avatar(initials(peer)),
       h('div', { class: 'grow' }, h('h1', {}, peer), h('p', { class: 'muted' }, session.doctor.speciality_category, ' · ', clock)),
+      parts.recording.root,
       end,
     ),
     h('div', { class: 'panel-strip' }, parts.call.root, parts.video.root, parts.plan.root),
@@ -82,6 +86,7 @@ export function consultationView(app) {
     onEvent(event) {
       if (event.session_id !== sessionId && event.data?.session_id !== sessionId) return;
       if (event.type === 'video.permission') video.set(event.data);
+      recording.apply(event);
       call.apply(event);
       chat.apply(event);
       parts.plan.apply(event);
