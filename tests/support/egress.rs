@@ -53,7 +53,13 @@ impl Recorder {
         }
     }
 
-    pub(super) fn handle(&mut self, method: &str, claims: &Value, body: &[u8], is_open: impl Fn(&str) -> bool) -> Response {
+    pub(super) fn handle(
+        &mut self,
+        method: &str,
+        claims: &Value,
+        body: &[u8],
+        is_open: impl Fn(&str) -> bool,
+    ) -> Response {
         if claims["video"]["roomRecord"] != true {
             return denied();
         }
@@ -127,7 +133,12 @@ fn is_active(info: &EgressInfo) -> bool {
 
 /// A file that the recorder says it wrote.
 pub(crate) fn file(size: i64, seconds: i64) -> FileInfo {
-    FileInfo { filename: "as the recorder calls it.mp4".to_owned(), size, duration: seconds * 1_000_000_000, ..FileInfo::default() }
+    FileInfo {
+        filename: "as the recorder calls it.mp4".to_owned(),
+        size,
+        duration: seconds * 1_000_000_000,
+        ..FileInfo::default()
+    }
 }
 
 /// A webhook that tells where a recording stands.

@@ -15,8 +15,9 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use livekit_protocol::{
-    DeleteRoomRequest, DeleteRoomResponse, EgressInfo, EgressStatus, FileInfo, ListParticipantsRequest, ListParticipantsResponse, ListRoomsRequest,
-    ListRoomsResponse, ParticipantInfo, ParticipantPermission, Room, TrackSource, UpdateParticipantRequest,
+    DeleteRoomRequest, DeleteRoomResponse, EgressInfo, EgressStatus, FileInfo, ListParticipantsRequest,
+    ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse, ParticipantInfo, ParticipantPermission, Room,
+    TrackSource, UpdateParticipantRequest,
 };
 use prost::Message;
 use serde_json::{Value, json};

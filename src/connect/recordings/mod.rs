@@ -6,7 +6,7 @@ mod handlers;
 mod ops;
 
 use aide::axum::ApiRouter;
-use aide::axum::routing::{get_with, post_with};
+use aide::axum::routing::post_with;
 
 use crate::app::App;
 

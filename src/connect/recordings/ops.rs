@@ -5,9 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use consilium_storage::connect::recordings::{self, NewRecording, Recording, RecordingOut};
 use consilium_storage::connect::sessions::{self, Session, room_name};
-use consilium_storage::connect::Actor;
 use consilium_storage::events::Event;
-use consilium_storage::files::{Area, Object};
 use consilium_storage::ids::{RecordingId, SessionId};
 use consilium_storage::states::Step;
 use consilium_storage::states::recording::{self, Status, transition};
@@ -146,7 +144,12 @@ async fn conclude(app: &App, asked_for: &Recording, asked: Result<String, MediaE
 ///
 /// # Errors
 /// 404, 503 `MEDIA_UNAVAILABLE`: then it is still running.
-pub(super) async fn stop(app: &App, caller: &Account, id: SessionId, recording_id: RecordingId) -> Result<RecordingOut> {
+pub(super) async fn stop(
+    app: &App,
+    caller: &Account,
+    id: SessionId,
+    recording_id: RecordingId,
+) -> Result<RecordingOut> {
     let mut conn = app.conn().await?;
     participant(&mut conn, caller, id).await?;
     let recording = recordings::find(&mut conn, recording_id).await?;
@@ -286,7 +289,7 @@ pub(super) fn count(outcome: &'static str) {
 
 /// Environment, session, day, recording: it tells nothing but the consultation.
 fn key(app: &App, session: SessionId, id: RecordingId, at: DateTime<Utc>) -> String {
-    let (environment, day, extension) = (app.config.environment(), at.format("%Y/%m/%d"), recorder::EXTENSION);
+    let (environment, day, extension) = (&app.config.environment, at.format("%Y/%m/%d"), recorder::EXTENSION);
     format!("{environment}/sessions/{session}/recordings/{day}/{id}.{extension}")
 }
 

@@ -10,7 +10,7 @@ use super::Recorded;
 use crate::support::client::send;
 use crate::support::egress::file;
 use crate::support::media::deliver;
-use crate::support::meeting::{events_of, of, text, until};
+use crate::support::meeting::{events_of, of, say, text, until};
 use crate::support::twirp::Fault;
 
 /// What the recorder can say at its end, and what becomes of the recording.
@@ -185,6 +185,8 @@ async fn an_hour_of_silence_is_a_failure_and_the_recorder_is_stopped_when_it_is_
 async fn a_running_recording_runs_for_hours_and_a_file_has_one() {
     let r = Recorded::start().await;
     for _ in 0..3 {
+        // Somebody is there: two hours without a word would end the session.
+        say(&r.m.doctor, &r.session, "Still here").await;
         r.later(TimeDelta::minutes(59)).await;
     }
     assert_eq!(r.status().await, "RECORDING", "the recorder's list is a report");

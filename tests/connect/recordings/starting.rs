@@ -17,7 +17,10 @@ async fn both_are_told_at_once_and_a_second_start_finds_the_first() {
     let (m, peer) = meeting().await;
     let id = in_the_room(&m, &peer).await;
     let begun = m.doctor.act(&of(&id, "recordings")).await.expect(201);
-    assert_eq!((&begun["session_id"], &begun["status"], &begun["started_by"]), (&json!(id), &json!("RECORDING"), &json!("doctor")));
+    assert_eq!(
+        (&begun["session_id"], &begun["status"], &begun["started_by"]),
+        (&json!(id), &json!("RECORDING"), &json!("doctor"))
+    );
     for unset in ["stopped_at", "duration_seconds", "size_bytes", "download_url"] {
         assert!(begun.as_object().unwrap().contains_key(unset) && begun[unset].is_null(), "{unset}");
     }
@@ -81,7 +84,10 @@ async fn of_many_starts_at_once_one_records() {
     let answers = futures_util::future::join_all(starts).await;
     let first = answers[0].body["id"].clone();
     let created = answers.iter().filter(|answer| answer.status == 201).count();
-    assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 201) && answer.body["id"] == first), "{answers:?}");
+    assert!(
+        answers.iter().all(|answer| matches!(answer.status, 200 | 201) && answer.body["id"] == first),
+        "{answers:?}"
+    );
     assert_eq!((created, peer.egresses().len()), (1, 1));
     assert_eq!(events_of(&m.patient, "recording.started").await.len(), 1);
 }
@@ -182,9 +188,10 @@ async fn a_consultation_that_ends_meanwhile_is_not_recorded() {
 #[tokio::test]
 async fn a_stop_that_nobody_hears_is_none() {
     let r = Recorded::start().await;
-    r.peer.fail_next([Fault::ProxyPage; 3]);
+    r.peer.fail_always(Some(Fault::ProxyPage));
     let path = of(&r.session, &format!("recordings/{}/stop", r.recording));
     r.m.doctor.act(&path).await.refused(503, "MEDIA_UNAVAILABLE");
+    r.peer.fail_always(None);
     assert_eq!(r.status().await, "RECORDING");
     assert_eq!(r.told().await, ["recording.started"]);
     assert_eq!(r.stop().await["status"], "PROCESSING");
