@@ -1,6 +1,7 @@
 //! `/api/v2`: the connect family (connect-v2.md).
 
 pub mod admin;
+pub mod analytics;
 pub mod attachments;
 pub mod auth;
 pub mod calls;
@@ -39,6 +40,7 @@ pub fn router() -> ApiRouter<App> {
         .merge(auth::router())
         .merge(users::router())
         .merge(admin::router())
+        .merge(analytics::router())
         .merge(doctors::router())
         .merge(categories::router())
         .merge(community::router())

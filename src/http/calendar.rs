@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -28,6 +28,16 @@ pub fn time_of_day(text: &str) -> Option<NaiveTime> {
 #[must_use]
 pub fn zone(name: &str) -> Option<Tz> {
     name.parse().ok()
+}
+
+/// The first moment of a day: of a midnight that comes twice the first; where the clocks skip it, the day begins later,
+/// and a day that a zone skipped altogether begins where the next one does.
+#[must_use]
+pub fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+    let midnight = day.and_time(NaiveTime::MIN);
+    (0..=104)
+        .find_map(|quarters| zone.from_local_datetime(&(midnight + TimeDelta::minutes(15 * quarters))).earliest())
+        .map_or_else(|| midnight.and_utc(), |first| first.to_utc())
 }
 
 /// A zone of a request.
@@ -87,17 +97,26 @@ impl Moment {
         (1..=9999).contains(&year).then_some(moment)
     }
 
-    fn start(self) -> DateTime<Utc> {
+    /// The day it is, or is in, in this zone.
+    #[must_use]
+    pub fn day(self, zone: Tz) -> NaiveDate {
         match self {
-            Self::Day(day) => day.and_time(NaiveTime::MIN).and_utc(),
+            Self::Day(day) => day,
+            Self::At(at) => at.with_timezone(&zone).date_naive(),
+        }
+    }
+
+    fn start(self, zone: Tz) -> DateTime<Utc> {
+        match self {
+            Self::Day(day) => start_of_day(day, zone),
             Self::At(at) => at,
         }
     }
 
     /// The first moment that is after it.
-    fn end(self) -> DateTime<Utc> {
+    fn end(self, zone: Tz) -> DateTime<Utc> {
         match self {
-            Self::Day(day) => day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(NaiveTime::MIN).and_utc(),
+            Self::Day(day) => start_of_day(day.checked_add_days(Days::new(1)).unwrap_or(day), zone),
             Self::At(at) => at + TimeDelta::microseconds(1),
         }
     }
@@ -107,6 +126,15 @@ impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| serde::de::Error::custom("Input should be an ISO 8601 date or datetime"))
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Day(day) => day.serialize(serializer),
+            Self::At(at) => at.serialize(serializer),
+        }
     }
 }
 
@@ -132,7 +160,15 @@ pub type Range = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 /// # Errors
 /// 422 when the first is after the last.
 pub fn range(from: Option<Moment>, to: Option<Moment>) -> Result<Range> {
-    let (from, until) = (from.map(Moment::start), to.map(Moment::end));
+    range_in(Tz::UTC, from, to)
+}
+
+/// As [`range`], with days as a zone has them.
+///
+/// # Errors
+/// 422 when the first is after the last.
+pub fn range_in(zone: Tz, from: Option<Moment>, to: Option<Moment>) -> Result<Range> {
+    let (from, until) = (from.map(|from| from.start(zone)), to.map(|to| to.end(zone)));
     if from.zip(until).is_some_and(|(from, until)| from >= until) {
         return Err(Error::invalid(Issue::query("date_from", "value_error", "date_from should not be after date_to")));
     }
@@ -149,6 +185,25 @@ mod tests {
         assert_eq!(time_of_day("10:30:00"), NaiveTime::from_hms_opt(10, 30, 0));
         for wrong in ["10:30", "1:30:00", "24:00:00", "10:30:60", "23:59:60", "10:30:00.5", "10:30:00Z", "", "noon"] {
             assert_eq!(time_of_day(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_day_begins_when_its_zone_says() {
+        for (day, zone, begins) in [
+            ("2026-02-12", Tz::Asia__Kolkata, "2026-02-11T18:30:00Z"),
+            // The clocks of Beirut skip from midnight to one, those of Havana go from one back to midnight.
+            ("2026-03-29", Tz::Asia__Beirut, "2026-03-28T22:00:00Z"),
+            ("2026-11-01", Tz::America__Havana, "2026-11-01T04:00:00Z"),
+            // Apia had no 30 December 2011.
+            ("2011-12-30", Tz::Pacific__Apia, "2011-12-30T10:00:00Z"),
+            ("2011-12-31", Tz::Pacific__Apia, "2011-12-30T10:00:00Z"),
+        ] {
+            assert_eq!(
+                start_of_day(day.parse().unwrap(), zone),
+                begins.parse::<DateTime<Utc>>().unwrap(),
+                "{day} {zone}"
+            );
         }
     }
 

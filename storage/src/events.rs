@@ -10,8 +10,8 @@ use crate::connect::payloads::{
     CallChanged, FollowUp, LabTestsWritten, ParticipantChanged, PaymentChanged, PrescriptionWritten, Receipt,
     ReviewNotice, ReviewReminder, SessionChanged, SessionEnded, SessionRequest, VideoPermission, WalletUpdated,
 };
-use crate::connect::reports::ReportItem;
 use crate::connect::recordings::RecordingOut;
+use crate::connect::reports::ReportItem;
 use crate::error::Error;
 use crate::ids::{SessionId, UserId};
 use crate::states::{session, video};

@@ -1,6 +1,7 @@
 //! `/api/v2`: a module for each slice.
 
 mod admin;
+mod analytics;
 mod attachments;
 mod auth_codes;
 mod auth_passwords;

@@ -6,7 +6,7 @@ use axum::http::Method;
 use consilium_storage::accounts::Role;
 
 /// The rows that are served, besides the root pages `G44-47`.
-const SERVED: &str = "C1-54,C58-91,C94-95,C100-125,C128-143,G44-47,R1-4,X1-3";
+const SERVED: &str = "C1-143,G44-47,R1-4,X1-3";
 
 /// Served, but no part of an OpenAPI document: pages, the document itself, the WebSocket upgrade.
 const OUTSIDE: [&str; 6] = ["/docs", "/redoc", "/openapi.json", "/asyncapi.json", "/metrics", "/api/v2/connect/ws"];

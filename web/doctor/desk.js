@@ -7,6 +7,7 @@ import { Requests } from './requests.js';
 import { Ring } from './ring.js';
 import { Case } from './case.js';
 import { caseView } from './case-view.js';
+import { figuresView } from './figures.js';
 
 export function deskView(app) {
   const { api, inbox } = app;
@@ -20,7 +21,7 @@ export function deskView(app) {
   const caseList = h('ul', { class: 'cases', test: 'cases' });
   const mute = h('button', { type: 'button', class: 'button quiet round', test: 'mute-ring', on: { click: toggleSound } });
   const banner = h('button', { type: 'button', class: 'ring-banner', hidden: true, on: { click: () => close() } });
-  const main = h('div', { class: 'desk-main' }, banner, emptyMain());
+  const main = h('div', { class: 'desk-main' }, banner, emptyMain(api));
   const root = h(
     'div',
     { class: 'desk', test: 'desk' },
@@ -178,7 +179,7 @@ export function deskView(app) {
   function close() {
     open?.view.dispose();
     open = null;
-    main.replaceChildren(banner, emptyMain());
+    main.replaceChildren(banner, emptyMain(api));
     root.classList.remove('in-case');
     renderCases();
   }
@@ -251,6 +252,6 @@ function waited(since) {
   return stopwatch((Date.now() - Date.parse(since)) / 1000);
 }
 
-function emptyMain() {
-  return h('div', { class: 'nothing-open' }, icon('chat'), h('p', {}, 'Choose a consultation, or wait for one to ring.'));
+function emptyMain(api) {
+  return h('div', { class: 'nothing-open' }, icon('chat'), h('p', {}, 'Choose a consultation, or wait for one to ring.'), figuresView(api));
 }

@@ -1,9 +1,10 @@
 //! Pure rules of the doctors' endpoints.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use chrono_tz::Tz;
 
 use crate::error::{Error, Issue, Result};
+use crate::http::calendar::start_of_day;
 
 /// What a doctor may call their speciality (connect-v2 32). An admin may name others.
 pub const SPECIALITIES: [&str; 26] = [
@@ -84,15 +85,7 @@ pub fn zone(name: Option<&str>) -> Result<Tz> {
 pub fn day_borders(now: DateTime<Utc>, zone: Tz) -> (DateTime<Utc>, DateTime<Utc>) {
     let today = now.with_timezone(&zone).date_naive();
     let tomorrow = today.checked_add_days(Days::new(1)).unwrap_or(today);
-    (start_of(today, zone), start_of(tomorrow, zone))
-}
-
-/// The first moment of a day; where the clocks skip midnight, the day begins later.
-fn start_of(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
-    let midnight = day.and_time(NaiveTime::MIN);
-    (0..=8)
-        .find_map(|quarters| zone.from_local_datetime(&(midnight + TimeDelta::minutes(15 * quarters))).earliest())
-        .map_or_else(|| midnight.and_utc(), |first| first.to_utc())
+    (start_of_day(today, zone), start_of_day(tomorrow, zone))
 }
 
 /// Where a calendar day begins in UTC.

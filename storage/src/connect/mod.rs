@@ -1,5 +1,6 @@
 //! The connect family: consultations, their messages, calls and the people in them.
 
+pub mod analytics;
 pub mod attachments;
 pub mod briefs;
 pub mod calls;

@@ -8,6 +8,7 @@ mod catalogue;
 mod community;
 mod consultation;
 mod doctors;
+mod figures;
 mod files;
 mod money;
 

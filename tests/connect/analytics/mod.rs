@@ -1,0 +1,5 @@
+//! 92, 93, 96 to 99, 126, 127.
+
+mod doctors;
+mod patients;
+mod reviews;
