@@ -71,8 +71,9 @@ impl Stage {
                     .await
                     .map_err(|refused| format!("client {number}: {refused:?}"))?;
                 let cursor = greeting.cursor.ok_or("a greeting without a cursor")?;
-                let (token, missed) = (patient.access.clone(), Vec::new());
-                Ok::<_, String>((Client { home, token, cursor, session: *session, doctor: *doctor, missed }, socket))
+                let (token, session, doctor) = (patient.access.clone(), *session, *doctor);
+                let client = Client { home, token, cursor, session, doctor, missed: Vec::new(), meanwhile: None };
+                Ok::<_, String>((client, socket))
             });
         let bar = setup::bar(patients.len() as u64, "connections");
         let mut open = Vec::new();
