@@ -206,17 +206,8 @@ async fn assemble(
         crate::jobs::ringing::load(&engine, &mut conn).await.map_err(trouble)?;
     }
     drop(conn);
-    let media = Media::new(
-        &config.livekit_url,
-        &config.livekit_api_key,
-        config.livekit_api_secret.clone(),
-        config.ttl.livekit_token,
-    )
-    .map_err(|error| StartError::because("CONSILIUM_LIVEKIT_URL", error))?;
-    let codes = match &config.sms_url {
-        Some(url) => Codes::http(url.clone()).map_err(|error| StartError::because("CONSILIUM_SMS_URL", error))?,
-        None => Codes::DevInbox(pool.clone(), clock.clone()),
-    };
+    let media = media(&config)?;
+    let codes = codes(&config, &pool, &clock)?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let payments = take_payments(&config, &pool, &clock, address)?;
     let files = Files::open(&config.files, &public_url, LinkKeys::new(&keys));
@@ -247,6 +238,19 @@ async fn assemble(
     });
     crate::jobs::presence::announce(&app, changes);
     Ok(app)
+}
+
+/// LiveKit, which is not asked yet.
+fn media(config: &Config) -> Result<Media, StartError> {
+    let secret = config.livekit_api_secret.clone();
+    Media::new(&config.livekit_url, &config.livekit_api_key, secret, config.ttl.livekit_token)
+        .map_err(|error| StartError::because("CONSILIUM_LIVEKIT_URL", error))
+}
+
+/// The gateway for text messages where there is one, else the development inbox.
+fn codes(config: &Config, pool: &Pool, clock: &Clock) -> Result<Codes, StartError> {
+    let Some(url) = &config.sms_url else { return Ok(Codes::DevInbox(pool.clone(), clock.clone())) };
+    Codes::http(url.clone()).map_err(|error| StartError::because("CONSILIUM_SMS_URL", error))
 }
 
 /// This node alone, or among others over Redis, whose signals are sealed with a key that stands in the database.
