@@ -19,8 +19,8 @@ use crate::{setup, socket};
 const AT_ONCE: usize = 16;
 /// Sessions per doctor.
 const PER_DOCTOR: usize = 500;
-/// Every so manieth session gets one more message while everybody comes back.
-const MEANWHILE: usize = 50;
+/// Every so manieth session gets one more message while everybody comes back; odd, so that all doctors write.
+const MEANWHILE: usize = 49;
 
 /// Everything that a storm needs.
 #[derive(Debug)]
