@@ -45,10 +45,12 @@ impl Spread {
         SOONEST + slots.mul_f64(self.share(index, 0.25 + jitter.clamp(0.0, 1.0) / 2.0))
     }
 
-    /// How long it waits in between, if it is told this long after the beginning.
+    /// How long it waits in between, if it is told this long after the beginning. Whoever is told too late for its own
+    /// slot takes any: those that a busy node tells at one instant do not come back at one.
     #[must_use]
     pub fn wait(&self, index: usize, jitter: f64, told: Duration) -> Duration {
-        self.back(index, jitter).saturating_sub(told).clamp(SOONEST, LATEST)
+        let left = self.back(index, jitter).saturating_sub(told);
+        if left < SOONEST { SOONEST + (LATEST - SOONEST).mul_f64(jitter.clamp(0.0, 1.0)) } else { left.min(LATEST) }
     }
 
     fn share(&self, index: usize, within: f64) -> f64 {

@@ -92,6 +92,7 @@ async fn hundreds_of_resumes_share_a_query() {
     let mut fleet = Vec::new();
     for number in 0..FLEET {
         let (patient, _) = node.patient(&format!("+9177000002{number:02}")).await;
+        patient.patch("users/me", json!({"full_name": "Fleet", "sex": "male", "age": 30})).await.expect(200);
         let session = request(&patient, &doctor).await;
         accept(&doctor, &session).await;
         let mut cursor = String::new();

@@ -58,10 +58,12 @@ impl Roster {
                 self.remember(connected);
                 return Ok(());
             }
-            self.redis.has_forgotten();
         }
         let all: Vec<UserId> = connected.iter().copied().collect();
         self.send("whole", &all, &[]).await?;
+        // What was told before this lease stood may be gone without a trace; whatever is forgotten from now on takes the
+        // lease with it, and is noticed.
+        self.redis.has_forgotten();
         self.remember(connected);
         Ok(())
     }
