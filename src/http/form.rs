@@ -1,6 +1,8 @@
 //! Forms that carry a file of any size: it is passed on as it comes, never gathered (connect-v2 104, 106).
 
 use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -24,6 +26,12 @@ const LARGEST: u64 = 520 * 1024 * 1024;
 
 /// The longest text in a field that is no file.
 const LONGEST_TEXT: usize = 1024;
+
+/// How many fields may come that are no file.
+const MOST_TEXTS: usize = 16;
+
+/// How much may come without anything of it being delivered: the parser holds it until it sees a boundary.
+const MOST_LOOSE: usize = 2 * 1024 * 1024;
 
 /// How long what is not wanted is still read, so that its sender gets to read the answer.
 const DRAIN_FOR: Duration = Duration::from_secs(10);
@@ -78,7 +86,35 @@ pub(super) fn boundary(content_type: &str) -> Result<String, Issue> {
 }
 
 /// A form as it comes.
-pub struct Form(Multipart<'static>);
+pub struct Form {
+    parts: Multipart<'static>,
+    flow: Arc<Flow>,
+    texts: usize,
+}
+
+/// What is between the body and the parser.
+#[derive(Default)]
+struct Flow {
+    /// What came since something was delivered last.
+    loose: AtomicUsize,
+    /// Whether nobody wants the rest.
+    is_over: AtomicBool,
+}
+
+impl Flow {
+    fn delivered(&self) {
+        self.loose.store(0, Ordering::Relaxed);
+    }
+
+    /// Lets a chunk through, or as much as nothing of it when nobody wants it.
+    fn pass(&self, chunk: Bytes) -> Result<Bytes> {
+        if self.is_over.load(Ordering::Relaxed) {
+            return Ok(Bytes::new());
+        }
+        let before = self.loose.fetch_add(chunk.len(), Ordering::Relaxed);
+        if before.saturating_add(chunk.len()) > MOST_LOOSE { Err(unreadable()) } else { Ok(chunk) }
+    }
+}
 
 /// The next field of a form.
 pub enum Entry {
@@ -93,18 +129,29 @@ pub enum Entry {
 impl Form {
     fn new(body: Body, boundary: String) -> Self {
         let limits = Constraints::new().size_limit(SizeLimit::new().whole_stream(LARGEST));
-        Self(Multipart::with_constraints(paced(body), boundary, limits))
+        let flow = Arc::<Flow>::default();
+        let parts = Multipart::with_constraints(paced(body, Arc::clone(&flow)), boundary, limits);
+        Self { parts, flow, texts: 0 }
     }
 
     /// The next field.
     ///
     /// # Errors
-    /// 422 when the form cannot be read.
+    /// 422 when the form cannot be read, or has too many fields.
     pub async fn next(&mut self) -> Result<Entry> {
-        let Some(mut field) = self.0.next_field().await.map_err(broken)? else { return Ok(Entry::End) };
+        let Some(mut field) = self.parts.next_field().await.map_err(broken)? else { return Ok(Entry::End) };
+        self.flow.delivered();
         let name = field.name().unwrap_or_default().to_owned();
         if name == "file" {
-            return Ok(Entry::File(Box::new(FilePart::of(field))));
+            return Ok(Entry::File(Box::new(FilePart::of(field, Arc::clone(&self.flow)))));
+        }
+        self.texts += 1;
+        if self.texts > MOST_TEXTS {
+            return Err(Error::invalid(Issue::body(
+                "file",
+                "value_error",
+                "There are too many fields before the file",
+            )));
         }
         let mut text = Vec::new();
         while let Some(chunk) = field.chunk().await.map_err(broken)? {
@@ -112,6 +159,7 @@ impl Form {
                 let msg = format!("Should have at most {LONGEST_TEXT} bytes");
                 return Err(Error::invalid(Issue::body(&name, "string_too_long", msg)));
             }
+            self.flow.delivered();
             text.extend_from_slice(&chunk);
         }
         let text = String::from_utf8(text);
@@ -121,7 +169,8 @@ impl Form {
 
     /// Reads on for a while without looking: the answer is a refusal, and its reader is still writing.
     pub async fn drain(mut self) {
-        let rest = async { while let Ok(Some(_)) = self.0.next_field().await {} };
+        self.flow.is_over.store(true, Ordering::Relaxed);
+        let rest = async { while let Ok(Some(_)) = self.parts.next_field().await {} };
         tokio::time::timeout(DRAIN_FOR, rest).await.ok();
     }
 }
@@ -129,6 +178,7 @@ impl Form {
 /// The file in a form.
 pub struct FilePart {
     field: Field<'static>,
+    flow: Arc<Flow>,
     /// What came already.
     ahead: Option<Bytes>,
     /// As its sender calls it.
@@ -138,10 +188,16 @@ pub struct FilePart {
 }
 
 impl FilePart {
-    fn of(field: Field<'static>) -> Self {
+    fn of(field: Field<'static>, flow: Arc<Flow>) -> Self {
         let filename = field.file_name().unwrap_or_default().to_owned();
         let content_type = field.content_type().map(ToString::to_string);
-        Self { field, ahead: None, filename, content_type }
+        Self { field, flow, ahead: None, filename, content_type }
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let chunk = self.field.chunk().await.map_err(broken)?;
+        self.flow.delivered();
+        Ok(chunk)
     }
 
     /// Its first bytes, which are passed on all the same.
@@ -150,7 +206,7 @@ impl FilePart {
     /// 422 when the form breaks off.
     pub async fn peek(&mut self) -> Result<&[u8]> {
         if self.ahead.is_none() {
-            self.ahead = self.field.chunk().await.map_err(broken)?;
+            self.ahead = self.chunk().await?;
         }
         Ok(self.ahead.as_deref().unwrap_or_default())
     }
@@ -177,7 +233,7 @@ impl Passing<'_> {
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         let chunk = match self.file.ahead.take() {
             Some(chunk) => Some(chunk),
-            None => self.file.field.chunk().await.map_err(broken)?,
+            None => self.file.chunk().await?,
         };
         let Some(chunk) = chunk else { return Ok(None) };
         self.size = self.size.saturating_add(i64::try_from(chunk.len()).unwrap_or(i64::MAX));
@@ -199,11 +255,16 @@ impl Passing<'_> {
 }
 
 fn broken(_: multer::Error) -> Error {
+    unreadable()
+}
+
+fn unreadable() -> Error {
     Error::invalid(Issue::body("file", "value_error", "The form cannot be read"))
 }
 
-/// The parser reads on as long as there is something to read, into memory. So this one rests after each chunk.
-fn paced(body: Body) -> impl Stream<Item = Result<Bytes, Error>> {
+/// The parser reads on as long as there is something to read, into memory. So this one rests after each chunk, and ends
+/// when too much of it is only held.
+fn paced(body: Body, flow: Arc<Flow>) -> impl Stream<Item = Result<Bytes, Error>> {
     let chunks = stream::try_unfold(body, |mut body| async move {
         let chunk = body_chunk(&mut body).await?;
         Ok::<_, Error>(chunk.map(|chunk| (chunk, body)))
@@ -218,7 +279,7 @@ fn paced(body: Body) -> impl Stream<Item = Result<Bytes, Error>> {
         }
         let next = ready!(chunks.poll_next_unpin(cx));
         has_rested = false;
-        Poll::Ready(next)
+        Poll::Ready(next.map(|chunk| chunk.and_then(|chunk| flow.pass(chunk))))
     })
 }
 

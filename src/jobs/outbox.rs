@@ -30,19 +30,22 @@ const LONGEST: TimeDelta = TimeDelta::minutes(15);
 pub(super) enum Carrier {
     /// A push to one device.
     Push,
+    /// One device's part of a push to all patients.
+    Bulk,
     /// A push to all patients.
     Broadcast,
 }
 
 impl Carrier {
     /// All of them.
-    pub(super) const ALL: [Self; 2] = [Self::Push, Self::Broadcast];
+    pub(super) const ALL: [Self; 3] = [Self::Push, Self::Bulk, Self::Broadcast];
 
     /// The outbox's word for its jobs.
     #[must_use]
     pub(super) const fn kind(self) -> &'static str {
         match self {
             Self::Push => consilium_storage::push::KIND,
+            Self::Bulk => consilium_storage::push::BULK,
             Self::Broadcast => consilium_storage::push::BROADCAST,
         }
     }
@@ -51,13 +54,14 @@ impl Carrier {
     const fn at_once(self) -> usize {
         match self {
             Self::Push => 32,
+            Self::Bulk => 8,
             Self::Broadcast => 1,
         }
     }
 
     async fn carry(self, app: &App, job: &Job) -> Result<Outcome> {
         match self {
-            Self::Push => push::carry(app, job).await,
+            Self::Push | Self::Bulk => push::carry(app, job).await,
             Self::Broadcast => push::spread(app, job).await,
         }
     }
@@ -136,6 +140,11 @@ async fn take(app: &App, carrier: Carrier, slots: &Arc<Semaphore>) -> Result<usi
 
 /// Carries one job and settles it.
 async fn work(app: &App, carrier: Carrier, job: &Job) -> Result<()> {
+    if job.attempts > ATTEMPTS {
+        // Whoever had it before never came to an end with it.
+        outbox::bury(&mut *app.conn().await?, job, app.now(), Some("given up")).await?;
+        return told(carrier, "dead");
+    }
     let is_over = job.expires_at.is_some_and(|expires_at| expires_at <= app.now());
     let outcome = match (is_over, job.attempts) {
         // Nobody came to it in time: there is nothing to look into.

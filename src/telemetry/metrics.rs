@@ -137,12 +137,12 @@ pub static METRICS: &[Metric] = &[
     counter("consilium_sessions_expired_total", &[], Unit::Count, "Requests that nobody answered in time"),
     counter("consilium_reminders_sent_total", &[one_of("kind", &["followup.day", "followup.hour", "review"])], Unit::Count, "Reminders of follow-ups and of reviews that are missing"),
     counter("consilium_outbox_jobs_total", &[
-        one_of("kind", &["push", "push.broadcast"]),
+        one_of("kind", &["push", "push.bulk", "push.broadcast"]),
         one_of("outcome", &["done", "expired", "later", "failed", "dead"]),
     ], Unit::Count, "What became of jobs of the outbox; dead ones wait for an admin"),
-    gauge("consilium_outbox_waiting", &[one_of("kind", &["push", "push.broadcast"])], Unit::Count, "Jobs that wait in the outbox"),
-    gauge("consilium_outbox_dead", &[one_of("kind", &["push", "push.broadcast"])], Unit::Count, "Dead letters in the outbox: see consilium outbox list"),
-    gauge("consilium_outbox_overdue_seconds", &[one_of("kind", &["push", "push.broadcast"])], Unit::Seconds, "For how long the job has been due that waits longest"),
+    gauge("consilium_outbox_waiting", &[one_of("kind", &["push", "push.bulk", "push.broadcast"])], Unit::Count, "Jobs that wait in the outbox"),
+    gauge("consilium_outbox_dead", &[one_of("kind", &["push", "push.bulk", "push.broadcast"])], Unit::Count, "Dead letters in the outbox: see consilium outbox list"),
+    gauge("consilium_outbox_overdue_seconds", &[one_of("kind", &["push", "push.bulk", "push.broadcast"])], Unit::Seconds, "For how long the job has been due that waits longest"),
     counter("consilium_push_devices_pruned_total", &[], Unit::Count, "Devices let go because the provider does not know them any more"),
     // `job` is what Prometheus calls its targets by.
     gauge("consilium_job_period_seconds", &[open("name", &[])], Unit::Seconds, "How often a job runs"),

@@ -20,6 +20,8 @@ use crate::outbox::NewJob;
 pub const KIND: &str = "push";
 /// The outbox's word for a push to all patients.
 pub const BROADCAST: &str = "push.broadcast";
+/// The outbox's word for one device's part of a broadcast: so many that they must not stand before what rings.
+pub const BULK: &str = "push.bulk";
 
 /// How long a call rings; a push about it is of no use afterwards (docs/decisions/021).
 pub const RING: TimeDelta = TimeDelta::seconds(45);
@@ -128,12 +130,12 @@ pub const PUSHES: [Push; 29] = [
     push("session.ended", To::Other, SESSION, "The consultation is over").ordered(),
     push("session.expired", To::All, SESSION, "A request was not answered in time").ordered(),
     push("message.new", To::Other, ("chat", "session_id"), "New message").prompt().only_away(),
-    push("message.attachment", To::Other, ("chat", "session_id"), "New file").prompt(),
+    push("message.attachment", To::Other, ("chat", "session_id"), "New file").id_as("attachment_id").prompt(),
     push("prescription.ready", To::Patient, ("prescription", "session_id"), "New from your consultation"),
     push("labtests.recommended", To::Patient, ("labtests", "session_id"), "New from your consultation"),
     push("followup.scheduled", To::Patient, FOLLOWUP, "Your doctor proposes a follow-up").id_as("followup_id").ordered(),
     push("followup.reminder", To::All, FOLLOWUP, "A follow-up is near").id_as("followup_id").ordered(),
-    push("report.uploaded", To::Doctor, ("report", "session_id"), "Your patient has sent a file"),
+    push("report.uploaded", To::Doctor, ("report", "session_id"), "Your patient has sent a file").id_as("report_id"),
     push("review.submitted", To::Doctor, ("review", "session_id"), "You were reviewed"),
     push("review.reply", To::Patient, ("review", "session_id"), "Your doctor has replied to your review"),
     push("review.reminder", To::Patient, ("review", "session_id"), "How was your consultation?"),
@@ -375,7 +377,7 @@ pub async fn spread(
              select id from device_tokens where is_active and role = 'client' and id > $1 order by id limit $2
          ), written as (
              insert into outbox (kind, payload, created_at, due_at, expires_at)
-             select 'push', $3::jsonb || jsonb_build_object('device_id', id), $4, $4, $5 from page
+             select 'push.bulk', $3::jsonb || jsonb_build_object('device_id', id), $4, $4, $5 from page
          )
          select id as \"id!: Uuid\" from page order by id desc limit 1",
         after.unwrap_or_default(),

@@ -16,6 +16,7 @@ use futures_util::{StreamExt, stream};
 
 use super::ops::{count, fail_locked, held_session, stop_locked};
 use crate::app::App;
+use crate::connect::stored;
 use crate::error::Result;
 use crate::gateways::media::recorder::{Listed, Which};
 use crate::gateways::media::{EgressReport, EgressStatus};
@@ -26,6 +27,9 @@ const AT_ONCE: usize = 8;
 
 /// How long a recording may be missing from the recorder's list: it may be about to be put there.
 const GRACE: TimeDelta = TimeDelta::seconds(90);
+/// How long a start may run whose beginning nobody was told of: the call that began it takes less, or has ended with its
+/// node.
+const UNTOLD: TimeDelta = TimeDelta::seconds(15);
 /// How often a running recording's sign of life is written down.
 const BEAT: TimeDelta = TimeDelta::seconds(60);
 /// Without a report for so long it has FAILED (connect-v2 §4.4).
@@ -93,7 +97,13 @@ pub async fn hear(tx: &mut Tx, session: &Session, recording: Recording, word: Wo
     };
     let mut recording = stop_locked(tx, session, recording, at).await?;
     let from = recording.status;
-    let Ok(Step::To(to)) = transition(from, recording::Event::Finish) else { return settle(tx, recording).await };
+    let Ok(Step::To(to)) = transition(from, recording::Event::Finish) else {
+        // A file that nobody is to have, and that came after what was failed with it was swept.
+        if matches!(from, Status::Failed | Status::Dropped) {
+            stored::give_up(tx, &recording.object(), now).await?;
+        }
+        return settle(tx, recording).await;
+    };
     let between = || Some(recording.stopped_at? - recording.started_at?);
     let seconds = duration.map_or_else(|| between().map(|span| span.num_seconds()), |span| Some(rounded(span)));
     recording.duration_seconds = seconds.and_then(|seconds| i32::try_from(seconds.max(0)).ok());
@@ -163,7 +173,8 @@ fn decide(recording: &Recording, known: &Known, now: DateTime<Utc>) -> Act {
     let is_overdue = now - recording.stopped_at.unwrap_or(recording.heard_at) >= SILENCE;
     let overdue = if is_overdue { Act::Fail(false) } else { Act::Wait };
     match (recording.status, known) {
-        (Status::Starting, Known::Active(_) | Known::Silent) => after(GRACE, Act::Fail(false)),
+        (Status::Starting, Known::Active(_)) => after(UNTOLD, Act::Fail(false)),
+        (Status::Starting, Known::Silent) => after(GRACE, Act::Fail(false)),
         (Status::Starting, Known::Over(_) | Known::Absent) => after(GRACE, Act::Fail(true)),
         (Status::Recording, Known::Active(_)) => after(BEAT, Act::Heard),
         (_, Known::Over(_)) => Act::Report,

@@ -78,7 +78,7 @@ impl Fcm {
             let is_taken = body.get("name").is_some_and(Value::is_string);
             return if is_taken { Ok(()) } else { Err(Trouble::Down(away("an answer that is none".to_owned()))) };
         }
-        if status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED && !names_apple(&body) {
             self.account.forget(&token).await;
             return Err(Trouble::Token);
         }
@@ -94,6 +94,13 @@ enum Trouble {
     Down(NotSent),
     /// FCM answered.
     Answer(NotSent),
+}
+
+/// Whether it is Apple that does not take the key FCM has for it: nothing that a new token of ours would mend.
+fn names_apple(body: &Value) -> bool {
+    let details = body.pointer("/error/details").and_then(Value::as_array);
+    let code = |detail: &Value| detail.get("errorCode").and_then(Value::as_str) == Some("THIRD_PARTY_AUTH_ERROR");
+    details.is_some_and(|all| all.iter().any(code))
 }
 
 /// What a refusal means (the error codes of FCM's HTTP v1).
@@ -122,6 +129,8 @@ fn refusal(status: StatusCode, body: &Value, after: Option<TimeDelta>) -> Troubl
     match status {
         _ if word == "UNREGISTERED" => Trouble::Answer(NotSent::Unregistered),
         StatusCode::BAD_REQUEST if names_token => Trouble::Answer(NotSent::Unregistered),
+        // One key of Apple's is no reason to turn other phones away.
+        _ if word == "THIRD_PARTY_AUTH_ERROR" => Trouble::Answer(NotSent::Away { why, after: Some(QUOTA_PAUSE) }),
         StatusCode::TOO_MANY_REQUESTS => Trouble::Answer(NotSent::Away { why, after: after.or(Some(QUOTA_PAUSE)) }),
         _ if status.is_server_error() => Trouble::Down(NotSent::Away { why, after }),
         _ => Trouble::Answer(NotSent::Refused(why)),

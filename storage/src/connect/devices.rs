@@ -11,6 +11,8 @@ use crate::ids::{DeviceId, UserId};
 
 /// How many devices of an account are rung; above it the one that was longest silent is let go.
 pub const DEVICES_PER_USER: i64 = 20;
+/// How many former ones of an account are remembered, so that a token that comes back is known.
+const FORMER_DEVICES: i64 = 80;
 
 /// What the device runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, schemars::JsonSchema)]
@@ -104,6 +106,15 @@ pub async fn register(conn: &mut PgConnection, new: &NewDevice, now: DateTime<Ut
                       order by updated_at desc, id desc offset $2)",
         new.user_id as _,
         DEVICES_PER_USER
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "delete from device_tokens
+         where id in (select id from device_tokens where user_id = $1 and not is_active
+                      order by updated_at desc, id desc offset $2)",
+        new.user_id as _,
+        FORMER_DEVICES
     )
     .execute(conn)
     .await?;

@@ -234,7 +234,9 @@ pub async fn set_flag(
     at: DateTime<Utc>,
 ) -> Result<bool> {
     let done = sqlx::query!(
-        "update payment_orders set flag = $2, flagged_amount = $3, flagged_at = $4, next_check_at = null
+        "update payment_orders
+         set flag = $2, flagged_amount = $3, flagged_at = $4,
+             next_check_at = case when $2 = 'UNRESOLVED' or expires_at <= $4 then null else next_check_at end
          where id = $1 and flag is null",
         id as _,
         flag.as_str(),

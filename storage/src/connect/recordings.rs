@@ -200,7 +200,12 @@ pub async fn list_of_session(
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn list_unsettled(conn: &mut PgConnection, limit: i64) -> Result<Vec<Recording>> {
-    Ok(select_recordings!("where settled_at is null order by heard_at, id limit $1", limit).fetch_all(conn).await?)
+    Ok(select_recordings!(
+        "where settled_at is null order by (status in ('STARTING', 'RECORDING')) desc, heard_at, id limit $1",
+        limit
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// The recorder's ids of the session's recordings that are over for us and perhaps not for the recorder.
