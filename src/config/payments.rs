@@ -2,7 +2,8 @@
 
 use secrecy::SecretString;
 
-use super::{ConfigError, Raw, bad, some};
+use super::checks::some;
+use super::{ConfigError, Raw, bad};
 
 /// Credentials of Cashfree PG, and where it is.
 #[derive(Debug, Clone)]
