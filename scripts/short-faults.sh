@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 target=${CARGO_TARGET_DIR:-target}/debug
-cargo build --quiet -p consilium -p consilium-loadtest
+# What the tests are built with serves here: nothing is compiled a second time with other features.
+cargo test --quiet --workspace --no-run
 
 exec "$target/loadtest" run --fleet 3 --server-bin "$target/consilium" \
   --faults all --fault-count "${FAULTS:-9}" --seed "${SEED:-7}" --fault-gap 0.5s --fault-length 3s --hasty 0.6 --recovery 90s \
