@@ -275,6 +275,22 @@ async fn direct_uploads_take_what_was_declared_once() {
 }
 
 #[tokio::test]
+async fn a_form_that_never_comes_to_its_file_is_refused() {
+    let m = Meeting::start().await;
+    let post = async |body: String| {
+        let request = m.patient.request(Method::POST, "attachments");
+        send(request.header("content-type", "multipart/form-data; boundary=x").body(body)).await
+    };
+    let field = "--x\r\ncontent-disposition: form-data; name=\"scope_type\"\r\n\r\nNOWHERE\r\n";
+    post(format!("{}--x--\r\n", field.repeat(1000))).await.invalid(&["body.file value_error"]);
+    // Held until a boundary comes, or the end of a head: not for long.
+    let preamble = "nothing ".repeat(3 * 1024 * 1024 / 8);
+    post(format!("{preamble}\r\n--x--\r\n")).await.invalid(&["body.file value_error"]);
+    post(format!("--x\r\nx-{preamble}: 1\r\n\r\n")).await.invalid(&["body.file value_error"]);
+    assert_eq!(objects(&m.app), 0);
+}
+
+#[tokio::test]
 async fn a_form_that_breaks_off_leaves_nothing() {
     let m = Meeting::start().await;
     let id = m.ongoing().await;

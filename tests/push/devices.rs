@@ -145,3 +145,12 @@ async fn a_restart_finds_the_devices() {
     let card: Value = patient.get(&format!("doctors/{}", m.doctor.id)).await.expect(200);
     assert_eq!(card["presence_status"], "ONLINE");
 }
+
+#[tokio::test]
+async fn what_was_let_go_is_forgotten_beyond_a_number() {
+    let m = meeting().await;
+    for number in 0..110 {
+        device(&m.patient, &format!("phone-{number}")).await;
+    }
+    assert_eq!(m.app.count("device_tokens").await, 1 + 20 + 80, "the doctor's, those that ring, former ones");
+}

@@ -127,6 +127,32 @@ async fn a_token_is_kept_until_its_end_and_replaced_when_it_is_refused() {
 }
 
 #[tokio::test]
+async fn a_key_that_apple_does_not_take_costs_others_nothing() {
+    let (m, fcm) = with_fcm().await;
+    // Six in a row: five refusals of ours would have turned all phones away.
+    for number in 0..6 {
+        let patient = m.app.patient().await;
+        let token = format!("iphone-{number}");
+        super::device(&patient, &token).await;
+        fcm.answer(&token, [Reply::Error(401, error("UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR"))]);
+        let mut tx = m.app.app.begin().await.unwrap();
+        tx.push("review.reply", &[patient.id], &[]);
+        m.app.app.commit(tx).await.unwrap();
+        got(&fcm, &token, 1).await;
+    }
+    let mut tx = m.app.app.begin().await.unwrap();
+    tx.push("review.reply", &[m.patient.id], &[]);
+    m.app.app.commit(tx).await.unwrap();
+    got(&fcm, "patient-phone", 1).await;
+    assert_eq!(fcm.assertions().len(), 1, "our own token is good");
+    m.app.advance(TimeDelta::seconds(61));
+    for number in 0..6 {
+        got(&fcm, &format!("iphone-{number}"), 2).await;
+    }
+    settled(&m.app).await;
+}
+
+#[tokio::test]
 async fn a_device_that_is_gone_is_let_go() {
     let (m, fcm) = with_fcm().await;
     let active = async |who| devices::exists_active(&mut m.app.app.conn().await.unwrap(), who).await.unwrap();

@@ -169,6 +169,17 @@ async fn a_request_that_was_withdrawn_does_not_ring_late() {
 }
 
 #[tokio::test]
+async fn a_broadcast_stands_apart_from_what_rings() {
+    let (m, fcm) = with_fcm().await;
+    fcm.answer("patient-phone", [Reply::Error(400, error("INVALID_ARGUMENT", "INVALID_ARGUMENT"))]);
+    let mut tx = m.app.app.begin().await.unwrap();
+    tx.push_to_all_patients("community.article", &[("article_id", uuid::Uuid::now_v7())]);
+    m.app.app.commit(tx).await.unwrap();
+    assert_eq!(wait_for_dead(&m.app, 1).await[0].kind, "push.bulk");
+    settled(&m.app).await;
+}
+
+#[tokio::test]
 async fn pushes_outlive_the_server() {
     let mut m = meeting().await;
     let mut tx = m.app.app.begin().await.unwrap();

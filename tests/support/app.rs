@@ -246,13 +246,18 @@ impl TestApp {
         audit::count(&mut conn, action, subject).await.unwrap()
     }
 
+    /// How many rows a table has.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        testing::count_rows(&self.database, table).await
+    }
+
     /// How many rows some tables have.
     pub(crate) async fn counts(&self) -> [(&'static str, i64); 7] {
         let tables =
             ["sessions", "messages", "reviews", "health_categories", "accounts", "articles", "community_events"];
         let mut counts = tables.map(|table| (table, 0));
         for (table, count) in &mut counts {
-            *count = testing::count_rows(&self.database, table).await;
+            *count = self.count(table).await;
         }
         counts
     }

@@ -180,8 +180,11 @@ async fn send(State(seen): State<Arc<Mutex<Seen>>>, uri: Uri, headers: HeaderMap
             seen.wrong.push(format!("{uri}: {body}"));
         }
         if !is_good {
-            return (StatusCode::UNAUTHORIZED, error("UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR").to_string())
-                .into_response();
+            // As Google says it of an access token; with an `FcmError` it would be of Apple's key.
+            let details =
+                json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "ACCESS_TOKEN_EXPIRED"}]);
+            let body = json!({"error": {"code": 401, "status": "UNAUTHENTICATED", "details": details}});
+            return (StatusCode::UNAUTHORIZED, body.to_string()).into_response();
         }
         let device = message["token"].as_str().unwrap_or_default().to_owned();
         seen.messages.push(message);

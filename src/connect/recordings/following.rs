@@ -331,6 +331,10 @@ mod tests {
         assert_eq!(act(Status::Processing, SILENCE - second, Known::Active("x".to_owned())), Act::Wait);
         assert_eq!(act(Status::Processing, SILENCE, Known::Active("x".to_owned())), Act::Fail(false));
         assert_eq!(act(Status::Starting, GRACE - second, Known::Absent), Act::Wait);
+        assert_eq!(act(Status::Starting, GRACE - second, Known::Silent), Act::Wait);
+        // It runs, and nobody was told: sooner.
+        assert_eq!(act(Status::Starting, UNTOLD - second, Known::Active("x".to_owned())), Act::Wait);
+        assert_eq!(act(Status::Starting, UNTOLD, Known::Active("x".to_owned())), Act::Fail(false));
         assert_eq!(act(Status::Failed, GRACE - second, Known::Absent), Act::Wait);
     }
 

@@ -234,9 +234,7 @@ pub async fn set_flag(
     at: DateTime<Utc>,
 ) -> Result<bool> {
     let done = sqlx::query!(
-        "update payment_orders
-         set flag = $2, flagged_amount = $3, flagged_at = $4,
-             next_check_at = case when $2 = 'UNRESOLVED' or expires_at <= $4 then null else next_check_at end
+        "update payment_orders set flag = $2, flagged_amount = $3, flagged_at = $4, next_check_at = null
          where id = $1 and flag is null",
         id as _,
         flag.as_str(),

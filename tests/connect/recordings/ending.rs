@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use consilium::connect::recordings::follow;
+use consilium::jobs::files::sweep;
 use livekit_protocol::EgressStatus;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -9,6 +10,7 @@ use uuid::Uuid;
 use super::Recorded;
 use crate::support::client::send;
 use crate::support::egress::file;
+use crate::support::files::objects;
 use crate::support::media::deliver;
 use crate::support::meeting::{events_of, of, say, text, until};
 use crate::support::twirp::Fault;
@@ -179,6 +181,26 @@ async fn an_hour_of_silence_is_a_failure_and_the_recorder_is_stopped_when_it_is_
     r.recorder(EgressStatus::EgressComplete, Some(file(1000, 60)), true).await;
     assert_eq!(r.status().await, "FAILED");
     assert_eq!(r.told().await, ["recording.started", "recording.failed"]);
+}
+
+#[tokio::test]
+async fn a_file_that_comes_after_all_was_swept_is_removed_too() {
+    let r = Recorded::start().await;
+    r.peer.fail_always(Some(Fault::ProxyPage));
+    r.later(TimeDelta::minutes(61)).await;
+    assert_eq!(r.status().await, "FAILED");
+    r.peer.fail_always(None);
+    r.m.app.advance(TimeDelta::hours(25));
+    sweep(&r.m.app.app).await.unwrap();
+    // The recorder was at it all the time, and nobody may ever see this.
+    r.write_file(b"a film of a consultation").await;
+    assert_eq!(objects(&r.m.app), 1);
+    r.recorder(EgressStatus::EgressComplete, Some(file(24, 60)), true).await;
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    while objects(&r.m.app) > 0 {
+        assert!(tokio::time::Instant::now() < deadline, "not swept");
+        sweep(&r.m.app.app).await.unwrap();
+    }
 }
 
 #[tokio::test]
