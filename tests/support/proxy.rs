@@ -1,7 +1,7 @@
 //! A line between a node and its Redis that a test can let go silent: the sockets stay open, and nothing passes.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,6 +15,8 @@ pub(crate) struct Proxy {
     silent: Arc<Mutex<HashSet<u16>>>,
     /// Nothing passes on any line, and new ones are refused.
     is_cut: Arc<AtomicBool>,
+    /// How many lines there were so far.
+    opened: Arc<AtomicUsize>,
     task: AbortHandle,
 }
 
@@ -32,6 +34,8 @@ impl Proxy {
         let heard = Arc::clone(&silent);
         let is_cut = Arc::new(AtomicBool::new(false));
         let cut = Arc::clone(&is_cut);
+        let opened: Arc<AtomicUsize> = Arc::default();
+        let counted = Arc::clone(&opened);
         #[allow(clippy::disallowed_methods, reason = "ends with the proxy")]
         let task = tokio::spawn(async move {
             let mut lines = JoinSet::new();
@@ -41,13 +45,19 @@ impl Proxy {
                 }
                 let Ok(far) = TcpStream::connect(("127.0.0.1", to)).await else { continue };
                 let line = far.local_addr().unwrap().port();
+                counted.fetch_add(1, Ordering::SeqCst);
                 let (near_in, near_out) = near.into_split();
                 let (far_in, far_out) = far.into_split();
                 lines.spawn(pass(near_in, far_out, line, Arc::clone(&heard), Arc::clone(&cut)));
                 lines.spawn(pass(far_in, near_out, line, Arc::clone(&heard), Arc::clone(&cut)));
             }
         });
-        Self { port, silent, is_cut, task: task.abort_handle() }
+        Self { port, silent, is_cut, opened, task: task.abort_handle() }
+    }
+
+    /// How many lines were opened since the start.
+    pub(crate) fn opened(&self) -> usize {
+        self.opened.load(Ordering::SeqCst)
     }
 
     /// Nothing passes at all from now on.
