@@ -1,6 +1,6 @@
 //! A consultation in real browsers: the patient's app on a phone, the doctor's on a desktop, from sign-in to
-//! end, with the server killed and started again in the middle of the chat. Pictures of each moment stay in
-//! `target/screenshots`.
+//! review and follow-up, with the server killed and started again in the middle of the chat. Pictures of each moment
+//! stay in `target/screenshots`.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::afterwards;
 use crate::support::browser::{Driver, Page, Screen, screenshots};
 use crate::support::process::{Server, http_client};
 
@@ -47,6 +48,12 @@ async fn consultation(server: &mut Server, patient: &Page, doctor: &Page) {
     reload(patient, doctor).await;
     plan(patient, doctor).await;
     end(patient, doctor).await;
+    afterwards::review(patient, doctor).await;
+    afterwards::followup(patient, doctor).await;
+    open_pdf(patient, "15-pdf").await;
+    patient.click("back-to-doctors").await;
+    afterwards::another_followup(&name, patient, doctor).await;
+    wallet(patient).await;
     for page in [patient, doctor] {
         // The media client asks a server that is not there why it is not there.
         let faults: Vec<String> = page.faults().await.into_iter().filter(|f| !f.contains(":7880/")).collect();
@@ -315,8 +322,13 @@ async fn plan(patient: &Page, doctor: &Page) {
     patient.see_text("lab-tests", "Complete Blood Count (CBC)").await;
     patient.screenshot("11-plan").await;
     doctor.screenshot("11-plan").await;
-    doctor.click("open-pdf").await;
-    let address = doctor.second_window("/files/signed/prescriptions/", "11-pdf").await;
+    open_pdf(doctor, "11-pdf").await;
+}
+
+/// In a window of its own.
+async fn open_pdf(page: &Page, moment: &str) {
+    page.click("open-pdf").await;
+    let address = page.second_window("/files/signed/prescriptions/", moment).await;
     let pdf = http_client().get(&address).send().await.unwrap();
     assert_eq!(pdf.headers()["content-type"], "application/pdf");
     assert!(pdf.bytes().await.unwrap().starts_with(b"%PDF"));
@@ -338,11 +350,13 @@ async fn end(patient: &Page, doctor: &Page) {
         page.see_text("prescription", "Paracetamol 650 Tablet").await;
     }
     doctor.see_text("own-presence", "Online").await;
-    patient.click("back-to-doctors").await;
+}
+
+/// What the consultation took is in the wallet's list, and no longer in the bar.
+async fn wallet(patient: &Page) {
     patient.see("doctor").await;
-    // What the consultation took is in the wallet's list, and no longer in the bar.
     patient.click("purse").await;
     patient.see_matching("[data-test=\"move\"]:first-child[data-type=\"SESSION_DEBIT\"]").await;
     assert_eq!(patient.text("purse").await, patient.text("balance").await);
-    patient.screenshot("13-wallet").await;
+    patient.screenshot("17-wallet").await;
 }

@@ -80,3 +80,26 @@ async fn catalogues_are_imported_and_a_bad_line_is_named() {
     let made_up = run(&["catalogue", "generate", "medicines", "--rows", "3"], "").await;
     assert_eq!(String::from_utf8(made_up.stdout).unwrap().lines().next().unwrap().split(',').count(), 9);
 }
+
+#[tokio::test]
+async fn of_many_bad_lines_a_hundred_are_named_and_the_good_ones_wait() {
+    let database = testing::database().await;
+    let folder = testing::Scratch::new("catalogue").unwrap();
+    let file = folder.path().join("lab-tests.csv");
+    let import = ["catalogue", "import", file.to_str().unwrap(), "--database-url", &database.url];
+    let sample = run(&["catalogue", "sample", "lab-tests"], "").await.stdout;
+    let (bad, good) = ("No code,,sample\n".repeat(103), b"Of the last line,LAST,sample\n".as_slice());
+    std::fs::write(&file, [&sample[..], bad.as_bytes(), good].concat()).unwrap();
+    let (code, text) = said(&run(&import, "").await);
+    let shown = file.display();
+    // The header and 76 good lines come before them.
+    let mut expected: Vec<String> = (78..178).map(|line| format!("{shown}:{line}: code: is missing")).collect();
+    expected.push(format!("{shown}: and 3 more"));
+    expected.push("consilium: nothing was imported: 103 lines cannot be taken".to_owned());
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(code, Some(1));
+
+    std::fs::write(&file, [&sample[..], good].concat()).unwrap();
+    let (code, text) = said(&run(&import, "").await);
+    assert_eq!((code, text.as_str()), (Some(0), "77 lab tests: 77 new, 0 changed, 0 as they were\n"));
+}

@@ -7,6 +7,8 @@ import { callView } from '../shared/call-view.js';
 import { videoView } from '../shared/video.js';
 import { recordingView } from '../shared/recording.js';
 import { prescribeView } from './prescribe.js';
+import { followupView } from '../shared/followup-view.js';
+import { sessionReview } from './reviews.js';
 
 const REASONS = [
   ['completed', 'Completed'],
@@ -15,7 +17,7 @@ const REASONS = [
   ['technical', 'Technical trouble'],
 ];
 
-export function caseView({ api, item, onClose, onDismiss }) {
+export function caseView({ api, followups, item, onClose, onDismiss }) {
   const { patient } = item.session;
   const peer = patient.name || 'Patient';
   const parts = {
@@ -24,6 +26,8 @@ export function caseView({ api, item, onClose, onDismiss }) {
     video: videoView(item.video, { role: 'doctor' }),
     recording: recordingView(item.recording, { control: true }),
     plan: prescribeView({ api, sessionId: item.session.id }),
+    followup: followupView({ followups, role: 'doctor', sessionId: item.session.id }),
+    review: sessionReview({ api, sessionId: item.session.id }),
   };
   const clock = h('span', { test: 'elapsed' });
   const end = button('End', { kind: 'danger small', test: 'end-session', on: askToEnd });
@@ -32,7 +36,8 @@ export function caseView({ api, item, onClose, onDismiss }) {
     { type: 'button', class: 'button quiet round back', 'aria-label': 'Back to the desk', test: 'back', on: { click: onClose } },
     icon('back'),
   );
-  const strip = h('div', { class: 'panel-strip' }, parts.call.root, parts.video.root, parts.plan.root, about(item.session));
+  const decided = h('section', { class: 'decided' }, parts.plan.root, parts.followup.root);
+  const strip = h('div', { class: 'panel-strip' }, parts.call.root, parts.video.root, decided, about(item.session));
   const root = h(
     'section',
     { class: 'consultation', 'aria-label': `Consultation with ${peer}`, test: 'consultation' },
@@ -79,18 +84,26 @@ export function caseView({ api, item, onClose, onDismiss }) {
     tick();
     end.remove();
     parts.recording.root.remove();
-    strip.replaceChildren(summary(item.session, onDismiss), parts.plan.root);
+    root.classList.add('over');
+    strip.replaceChildren(summary(item.session, onDismiss), decided, parts.review.root);
     parts.chat.composer.remove();
+    read(parts.review);
   }
+
+  const read = (part) => part.load().catch((error) => notice(error.message, 'bad'));
 
   tick();
   const timer = setInterval(tick, 1_000);
   item.addEventListener('record', showRecord);
   showRecord();
-  parts.plan.load().catch((error) => notice(error.message, 'bad'));
+  read(parts.plan);
+  read(parts.followup);
   return {
     root,
     shown: () => (item.ended ? null : parts.chat.focus()),
+    onEvent(event) {
+      if (event.type === 'review.submitted') read(parts.review);
+    },
     dispose() {
       clearInterval(timer);
       item.removeEventListener('record', showRecord);

@@ -1,4 +1,4 @@
-// The desk: availability, what rings, the conversations, and the one that is open.
+// The desk: availability, what rings, the conversations and the one that is open, follow-ups, reviews.
 
 import { h, button, icon, avatar, busy, notice } from '../shared/ui.js';
 import { ageAndSex, initials, stopwatch } from '../shared/format.js';
@@ -8,6 +8,9 @@ import { Ring } from './ring.js';
 import { Case } from './case.js';
 import { caseView } from './case-view.js';
 import { figuresView } from './figures.js';
+import { reviewsList } from './reviews.js';
+import { Followups, followupTidings } from '../shared/followups.js';
+import { followupList } from '../shared/followup-view.js';
 
 export function deskView(app) {
   const { api, inbox } = app;
@@ -15,6 +18,9 @@ export function deskView(app) {
   const ring = new Ring();
   const presence = presenceCard(app);
   const cases = new Map();
+  const followups = new Followups(api);
+  const agenda = followupList({ followups, role: 'doctor', empty: 'None is planned.' });
+  const reviews = reviewsList({ api });
   let open = null;
 
   const requestList = h('ul', { class: 'requests', test: 'requests' });
@@ -32,6 +38,8 @@ export function deskView(app) {
       presence.root,
       h('section', { 'aria-labelledby': 'h-requests' }, h('div', { class: 'row between' }, h('h2', { id: 'h-requests' }, 'Requests'), mute), requestList),
       h('section', { 'aria-labelledby': 'h-cases' }, h('h2', { id: 'h-cases' }, 'Consultations'), caseList),
+      h('section', { 'aria-labelledby': 'h-followups' }, h('h2', { id: 'h-followups' }, 'Follow-ups'), agenda.root),
+      h('section', {}, reviews.root),
     ),
     main,
   );
@@ -168,7 +176,7 @@ export function deskView(app) {
     const item = cases.get(sessionId);
     if (!item || open?.item === item) return;
     open?.view.dispose();
-    const view = caseView({ api, item, onClose: close, onDismiss: () => dismiss(sessionId) });
+    const view = caseView({ api, followups, item, onClose: close, onDismiss: () => dismiss(sessionId) });
     open = { item, view };
     main.replaceChildren(banner, view.root);
     root.classList.add('in-case');
@@ -208,7 +216,7 @@ export function deskView(app) {
       const gone = [...cases.keys()].filter((id) => !running.some((session) => session.id === id));
       await Promise.all(gone.map(adopt));
       await Promise.all(running.map((session) => cases.get(session.id).load()));
-      await presence.load();
+      await Promise.all([presence.load(), followups.load(), reviews.load()]);
     } catch (error) {
       if (api.signedIn) notice(error.message, 'bad');
     }
@@ -222,7 +230,17 @@ export function deskView(app) {
       await adopt(id);
       return presence.load();
     }
+    followups.apply(event);
+    tell(event);
+    if (event.type === 'review.submitted') reviews.load();
+    if (open?.item.session.id === id) open.view.onEvent(event);
     return cases.get(id)?.apply(event);
+  }
+
+  /** What patients answer once the consultation is over. */
+  function tell(event) {
+    const text = event.type === 'review.submitted' ? 'A patient has left a review.' : followupTidings(event, 'doctor');
+    if (text) notice(text);
   }
 
   requests.start();
@@ -238,6 +256,7 @@ export function deskView(app) {
       clearInterval(clock);
       requests.stop();
       ring.stop();
+      agenda.dispose();
       open?.view.dispose();
       for (const item of cases.values()) item.dispose();
     },

@@ -11,7 +11,8 @@ import { doctorsView } from './doctors.js';
 import { waitingView } from './waiting.js';
 import { consultationView } from './consultation.js';
 import { summaryView } from './summary.js';
-import { isPlanEvent } from '../shared/plan.js';
+import { Followups, isFollowupEvent } from '../shared/followups.js';
+import { tidings } from './tidings.js';
 import { walletView } from './wallet.js';
 
 const api = new Api('consilium.patient');
@@ -22,7 +23,7 @@ const signOut = document.querySelector('#sign-out');
 const purse = document.querySelector('#purse');
 
 /** What the views share; they change the page only through `go`. */
-const app = { api, inbox, user: null, session: null, go };
+const app = { api, inbox, user: null, session: null, followups: new Followups(api), go, open };
 
 const VIEWS = {
   'sign-in': signInView,
@@ -128,16 +129,28 @@ async function onEvent({ detail: event }) {
     // Done on another device of this patient.
     return refresh();
   }
-  if (isPlanEvent(event) && view.dataset.view === 'doctors') tellOfPlan(event, id);
+  app.followups.apply(event);
+  tell(event, id);
   current?.onEvent?.(event);
 }
 
 /** What a doctor writes after the consultation is one click away. */
-function tellOfPlan(event, id) {
-  const what = event.type.startsWith('prescription') ? 'Your prescription' : 'Your lab tests';
-  const state = event.type.endsWith('.updated') ? 'changed' : 'ready';
-  const open = () => api.get(`/connect/sessions/${id}`).then((session) => go('summary', session), (error) => notice(error.message, 'bad'));
-  notice(`${what}: ${state}.`, 'plain', { label: 'Open', test: 'open-plan', on: open });
+function tell(event, id) {
+  const text = tidings(event, current?.sessionId === id);
+  if (!text) return;
+  const shown = view.dataset.view;
+  // The home page shows follow-ups itself.
+  const away = shown === 'wallet' || (shown === 'doctors' && !isFollowupEvent(event));
+  notice(text, 'plain', away ? { label: 'Open', test: 'open-plan', on: () => open(id) } : null);
+}
+
+/** A consultation that is over, with all that came of it. */
+async function open(id) {
+  try {
+    go('summary', await api.get(`/connect/sessions/${id}`));
+  } catch (error) {
+    notice(error.message, 'bad');
+  }
 }
 
 inbox.addEventListener('event', (event) => {
@@ -152,6 +165,7 @@ showLinkState(inbox, document.querySelector('#link-state'));
 api.addEventListener('signedout', () => {
   app.user = null;
   app.session = null;
+  app.followups = new Followups(api);
   start();
 });
 signOut.addEventListener('click', () => api.signOut());

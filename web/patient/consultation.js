@@ -9,6 +9,7 @@ import { callView } from '../shared/call-view.js';
 import { VideoPermission, videoView } from '../shared/video.js';
 import { Recording, recordingView } from '../shared/recording.js';
 import { planView } from '../shared/plan.js';
+import { followupView } from '../shared/followup-view.js';
 
 export function consultationView(app) {
   const { api, inbox, session } = app;
@@ -24,6 +25,7 @@ export function consultationView(app) {
     video: videoView(video, { role: 'client' }),
     recording: recordingView(recording),
     plan: planView({ api, sessionId }),
+    followup: followupView({ followups: app.followups, role: 'client', sessionId }),
   };
 
   // The camera runs in VIDEO_ON alone. Saying yes to video joins the room, if it was not joined yet.
@@ -61,7 +63,7 @@ export function consultationView(app) {
   }
 
   async function load() {
-    await Promise.all([chat.load(), video.load(), recording.load(), parts.plan.load()]).catch(() => {});
+    await Promise.all([chat.load(), video.load(), recording.load(), parts.plan.load(), parts.followup.load()]).catch(() => {});
   }
 
   const root = h(
@@ -75,12 +77,13 @@ export function consultationView(app) {
       parts.recording.root,
       end,
     ),
-    h('div', { class: 'panel-strip' }, parts.call.root, parts.video.root, parts.plan.root),
+    h('div', { class: 'panel-strip' }, parts.call.root, parts.video.root, h('section', { class: 'decided' }, parts.plan.root, parts.followup.root)),
     parts.chat.root,
   );
   load();
   return {
     root,
+    sessionId,
     reload: load,
     shown: () => parts.chat.focus(),
     onEvent(event) {

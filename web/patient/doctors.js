@@ -1,7 +1,9 @@
-// The doctors, with live presence: one list over REST, changes over `presence.watch`.
+// The home page: the follow-ups that are to come, and the doctors with live presence, one list over REST and changes over
+// `presence.watch`.
 
 import { h, button, icon, avatar, ask, busy, field, notice } from '../shared/ui.js';
 import { initials, rate } from '../shared/format.js';
+import { followupList } from '../shared/followup-view.js';
 
 const WORDS = { ONLINE: 'Online', BUSY: 'In a consultation', OFFLINE: 'Offline' };
 const MOST_WATCHED = 100;
@@ -29,13 +31,27 @@ export function doctorsView(app) {
     render();
   });
   const list = h('ul', { class: 'doctors', 'aria-busy': 'true' });
+  const due = h('section', { class: 'stack', 'aria-labelledby': 'h-followups', hidden: true }, h('h2', { id: 'h-followups' }, 'Your follow-ups'));
+  const followups = followupList({
+    followups: app.followups,
+    role: 'client',
+    more: (item) => [button('The consultation', { kind: 'quiet small', icon: 'doc', test: 'followup-open', on: () => app.open(item.connect_session_id) })],
+    changed: (count) => (due.hidden = count === 0),
+  });
+  due.append(followups.root);
+  let followupsRead = null;
+
+  async function reload() {
+    followupsRead = app.followups.load().catch(() => {});
+    await load();
+  }
 
   async function load() {
     const q = search.value.trim();
     try {
-      doctors = q
-        ? await app.api.get('/doctors/search', { q, limit: 25 })
-        : await app.api.get('/doctors/', { limit: 50 });
+      const read = q ? app.api.get('/doctors/search', { q, limit: 25 }) : app.api.get('/doctors/', { limit: 50 });
+      // What stands above the list is there before it, so that it does not push it down.
+      [doctors] = await Promise.all([read, followupsRead]);
     } catch (error) {
       notice(error.message, 'bad');
     }
@@ -127,17 +143,21 @@ export function doctorsView(app) {
   const root = h(
     'div',
     { class: 'page stack' },
+    due,
     h('h1', {}, 'Who would you like to talk to?'),
     h('div', { class: 'row' }, h('div', { class: 'grow search' }, icon('search'), search), online),
     list,
   );
-  load();
+  reload();
   return {
     root,
     onEvent,
-    online: load,
-    reload: load,
-    dispose: () => app.inbox.command('presence.watch', { doctor_ids: [] }).catch(() => {}),
+    online: reload,
+    reload,
+    dispose() {
+      followups.dispose();
+      app.inbox.command('presence.watch', { doctor_ids: [] }).catch(() => {});
+    },
   };
 }
 

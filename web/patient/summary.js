@@ -1,20 +1,40 @@
-// What it came to: time, price, and the conversation to read again.
+// What it came to: time, price, what the doctor decided, the review, and the conversation to read again.
 
-import { h, button } from '../shared/ui.js';
+import { h, button, notice } from '../shared/ui.js';
 import { money } from '../shared/format.js';
 import { Chat } from '../shared/chat.js';
 import { chatView } from '../shared/chat-view.js';
 import { planView } from '../shared/plan.js';
+import { followupView } from '../shared/followup-view.js';
+import { reviewView } from './review.js';
 
 export function summaryView(app, session) {
   const { api, inbox } = app;
   const chat = new Chat({ api, inbox, role: 'client', sessionId: session.id });
   chat.open = false;
   const plan = planView({ api, sessionId: session.id });
-  plan.root.classList.add('card');
+  const followup = followupView({ followups: app.followups, role: 'client', sessionId: session.id });
+  const review = reviewView({ api, session });
+  for (const part of [plan, followup]) part.root.classList.add('card');
   let transcript = null;
   const read = button('Read the conversation', { kind: 'soft', icon: 'chat', on: showTranscript });
   const row = (term, value, test) => h('div', {}, h('dt', {}, term), h('dd', { test }, value));
+
+  // All of it comes at once, so that nothing moves away under a finger.
+  const rest = h(
+    'div',
+    { class: 'stack', hidden: true },
+    plan.root,
+    review.root,
+    followup.root,
+    h('div', { class: 'row' }, read, button('Back to the doctors', { kind: 'primary', test: 'back-to-doctors', on: () => app.go('doctors') })),
+  );
+
+  async function load() {
+    const done = await Promise.allSettled([plan.load(), review.load(), followup.load()]);
+    const failed = done.find((one) => one.status === 'rejected');
+    if (failed && api.signedIn) notice(failed.reason.message, 'bad');
+  }
 
   async function showTranscript() {
     read.hidden = true;
@@ -39,19 +59,22 @@ export function summaryView(app, session) {
       session.amount_due ? row('Not covered by your wallet', money(session.amount_due), 'amount-due') : null,
       row('Ended by', { patient: 'You', doctor: 'The doctor' }[session.ended_by] ?? 'The system'),
     ),
-    plan.root,
-    h('div', { class: 'row' }, read, button('Back to the doctors', { kind: 'primary', test: 'back-to-doctors', on: () => app.go('doctors') })),
+    rest,
   );
-  plan.load().catch(() => {});
+  load().finally(() => (rest.hidden = false));
   return {
     root,
+    sessionId: session.id,
+    reload: load,
     onEvent(event) {
       if (event.session_id !== session.id) return;
       chat.apply(event);
       plan.apply(event);
+      review.apply(event);
     },
     dispose() {
       transcript?.dispose();
+      followup.dispose();
       chat.dispose();
     },
   };
