@@ -101,6 +101,8 @@ fn settings(fsync: bool) -> Vec<(&'static str, &'static str)> {
     if !fsync {
         // Commits still reach the system before they are acknowledged, so a killed process loses none.
         settings.extend([("fsync", "off"), ("full_page_writes", "off")]);
+        // Nobody restores from this log or follows it.
+        settings.extend([("wal_level", "minimal"), ("max_wal_senders", "0")]);
     }
     settings
 }

@@ -111,7 +111,7 @@ async fn serve(mut requests: mpsc::Receiver<Request>) {
 
 impl Workshop {
     async fn open() -> Result<Self, String> {
-        let files = Scratch::new("cluster").map_err(|error| error.to_string())?;
+        let files = Scratch::in_memory("cluster").map_err(|error| error.to_string())?;
         let cluster = embedded::start(&Options::for_tests(files.path())).await.map_err(|error| error.to_string())?;
         let mut workshop = Self {
             superuser: PgConnection::connect_with(&cluster.superuser_options("postgres"))
