@@ -23,7 +23,7 @@ use crate::connect::recordings as recorded;
 use crate::connect::recordings::Word;
 use crate::connect::sessions::ops::close_room;
 use crate::error::{Code, Error, Result};
-use crate::gateways::media::{EgressReport, MediaEvent, MediaEventKind, WebhookError, reconcile};
+use crate::gateways::media::{EgressReport, MediaEvent, MediaEventKind, Party, WebhookError, reconcile};
 use crate::http::input::{BODY_LIMIT, collect_body};
 use crate::http::reply::Answer;
 
@@ -115,6 +115,12 @@ async fn of_recorder(app: &App, report: &EgressReport) -> Result<Option<(Recordi
 async fn note(tx: &mut Tx, session: &Session, kind: &MediaEventKind, at: DateTime<Utc>) -> Result<bool> {
     let changed = |identity: &str| ParticipantChanged { session_id: session.id, identity: identity.to_owned(), at };
     match kind {
+        // A recorder and whoever else is in the room is no party to the consultation, and does not keep it going.
+        MediaEventKind::ParticipantJoined { identity } | MediaEventKind::ParticipantLeft { identity }
+            if Party::parse(identity).is_none() =>
+        {
+            Ok(false)
+        }
         MediaEventKind::ParticipantJoined { identity } => {
             if media::set_joined(tx.conn(), session.id, identity, at).await? {
                 tx.emit(Event::ParticipantJoined(changed(identity)), &session.parties());

@@ -5,21 +5,30 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use consilium_realtime::hub::sessions::LiveSession;
-use consilium_storage::connect::sessions::{self, Session, room_name};
+use consilium_storage::connect::media;
+use consilium_storage::connect::payloads::ParticipantChanged;
+use consilium_storage::connect::sessions::{self, Session, room_name, session_of_room};
+use consilium_storage::events::Event;
+use consilium_storage::ids::SessionId;
 use consilium_storage::turns;
 
 use crate::app::App;
 use crate::connect::video_permission::camera_right;
 use crate::error::Result;
-use crate::gateways::media::CameraRight;
-use crate::gateways::media::reconcile::{LiveRooms, reconcile_all};
+use crate::gateways::media::reconcile::{LiveRooms, Reconciled, Seen, reconcile_all};
+use crate::gateways::media::{CameraRight, MediaError};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(5);
 /// How long a round is one node's: less than a period, so that the node that had it comes in time for the next.
 const TURN: TimeDelta = TimeDelta::seconds(4);
+
+/// How long a room may take to close with its consultation, and a person to be seen in it who has just joined.
+const CLOSES: TimeDelta = TimeDelta::seconds(10);
+/// How many rooms one round closes.
+const CLOSED: i64 = 20;
 
 /// The rooms of one round.
 struct Round(HashMap<String, Known>);
@@ -79,31 +88,65 @@ pub(super) fn start(app: &App) {
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn round(app: &App) -> Result<bool> {
-    if app.media.is_away() {
-        return Ok(false);
-    }
     let asked = std::time::Instant::now();
     let running = sessions::list_with_open_calls(&mut *app.conn().await?).await?;
-    if running.is_empty() || !turns::take(&mut *app.conn().await?, "media reconciler", app.now(), TURN).await? {
+    let outstayed = media::list_outstayed(&mut *app.conn().await?, app.now() - CLOSES, CLOSED).await?;
+    let nothing = running.is_empty() && outstayed.is_empty();
+    if nothing || !turns::take(&mut *app.conn().await?, "media reconciler", app.now(), TURN).await? {
         return Ok(false);
     }
     // Memory may lack what another node changed while its signals could not be heard.
     running.iter().for_each(|session| app.engine.sessions().take(session, asked));
     let round = Round::of(app, &running);
-    if put_right(app, &round).await > 0 {
+    let found = put_right(app, &round).await;
+    if found.corrected > 0 {
         // A transition at another node may have come between the look and the change: then it is undone at once.
         let running = sessions::list_with_open_calls(&mut *app.conn().await?).await?;
         put_right(app, &Round::of(app, &running).since(&round)).await;
     }
+    let before = app.now() - CLOSES;
+    for seen in found.seen {
+        forget_absent(app, &seen, before).await?;
+    }
+    close(app, outstayed).await?;
     Ok(true)
 }
 
-async fn put_right(app: &App, round: &Round) -> usize {
-    match reconcile_all(&app.media, round).await {
-        Ok(found) => found.corrected,
-        Err(error) => {
-            tracing::debug!(%error, "media rooms not compared");
-            0
+/// Closes rooms that were open when their consultations ended and LiveKit was away, or this node died then.
+async fn close(app: &App, outstayed: Vec<SessionId>) -> Result<()> {
+    for id in outstayed {
+        match app.media.close_room(&room_name(id)).await {
+            Ok(()) => drop(media::clear_room(&mut *app.conn().await?, id).await?),
+            // It is away: the next round tries again.
+            Err(MediaError::Unreachable) => break,
+            // The gateway has said why; the other rooms are none the worse.
+            Err(_) => {}
         }
     }
+    Ok(())
+}
+
+/// Whoever LiveKit does not have in the room any more is not there, though the word of it was lost: otherwise the
+/// consultation would never be idle.
+async fn forget_absent(app: &App, seen: &Seen, before: DateTime<Utc>) -> Result<()> {
+    let Some(id) = session_of_room(&seen.room) else { return Ok(()) };
+    let mut tx = app.begin().await?;
+    let gone = media::clear_absent(tx.conn(), id, &seen.present, before).await?;
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let Some(session) = sessions::find(tx.conn(), id).await? else { return Ok(()) };
+    let at = tx.now();
+    for identity in gone {
+        let left = ParticipantChanged { session_id: id, identity, at };
+        tx.emit(Event::ParticipantLeft(left), &session.parties());
+    }
+    app.commit(tx).await
+}
+
+async fn put_right(app: &App, round: &Round) -> Reconciled {
+    reconcile_all(&app.media, round).await.unwrap_or_else(|error| {
+        tracing::debug!(%error, "media rooms not compared");
+        Reconciled::default()
+    })
 }

@@ -72,8 +72,10 @@ impl Carrier {
 pub(super) enum Outcome {
     /// Done, or not needed any more.
     Done,
-    /// Not tried: then.
+    /// Not tried, and nothing is wrong: then.
     Later(DateTime<Utc>),
+    /// Not tried, as the other side is away: then.
+    TurnedAway(DateTime<Utc>),
     /// Failed: again, not before the pause that the other side wants.
     Failed(String, Option<TimeDelta>),
     /// It can never be done.
@@ -146,10 +148,10 @@ async fn work(app: &App, carrier: Carrier, job: &Job) -> Result<()> {
         return told(carrier, "dead");
     }
     let is_over = job.expires_at.is_some_and(|expires_at| expires_at <= app.now());
-    let outcome = match (is_over, job.attempts) {
+    let outcome = match (is_over, job.attempts > 1 || job.has_failed) {
         // Nobody came to it in time: there is nothing to look into.
-        (true, ..=1) => Ok(Outcome::Done),
-        (true, _) => {
+        (true, false) => Ok(Outcome::Done),
+        (true, true) => {
             outbox::bury(&mut *app.conn().await?, job, app.now(), None).await?;
             return told(carrier, "dead");
         }
@@ -166,7 +168,11 @@ async fn work(app: &App, carrier: Carrier, job: &Job) -> Result<()> {
         }
         Outcome::Settled => told(carrier, "done"),
         Outcome::Later(at) => {
-            outbox::postpone(&mut conn, job, at, None).await?;
+            outbox::postpone(&mut conn, job, at, None, None).await?;
+            told(carrier, "later")
+        }
+        Outcome::TurnedAway(at) => {
+            outbox::postpone(&mut conn, job, at, None, Some("turned away while the provider is away")).await?;
             told(carrier, "later")
         }
         Outcome::Failed(error, after) => {

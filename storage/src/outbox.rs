@@ -47,8 +47,12 @@ pub struct Job {
     pub created_at: DateTime<Utc>,
     /// Of no use afterwards.
     pub expires_at: Option<DateTime<Utc>>,
-    /// Which attempt this is, from 1; also the proof that the lease is still ours.
+    /// Which attempt this is, from 1.
     pub attempts: i32,
+    /// Whose it is until then; also the proof that it still is ours: nobody else was given the same instant.
+    pub leased_until: DateTime<Utc>,
+    /// Whether something went wrong with it before.
+    pub has_failed: bool,
 }
 
 // Payloads may carry addresses and texts: neither belongs into a log.
@@ -105,7 +109,7 @@ pub async fn take(
 /// # Errors
 /// When Postgres cannot be asked; the job is done again after its lease then.
 pub async fn finish(conn: &mut PgConnection, job: &Job) -> Result<bool> {
-    let done = sqlx::query!("delete from outbox where id = $1 and attempts = $2", job.id, job.attempts);
+    let done = sqlx::query!("delete from outbox where id = $1 and leased_until = $2", job.id, job.leased_until);
     Ok(done.execute(conn).await?.rows_affected() == 1)
 }
 
@@ -115,9 +119,9 @@ pub async fn finish(conn: &mut PgConnection, job: &Job) -> Result<bool> {
 /// When Postgres cannot be asked.
 pub async fn put_off(conn: &mut PgConnection, job: &Job, due_at: DateTime<Utc>, error: &str) -> Result<()> {
     sqlx::query!(
-        "update outbox set leased_until = null, due_at = $3, last_error = $4 where id = $1 and attempts = $2",
+        "update outbox set leased_until = null, due_at = $3, last_error = $4 where id = $1 and leased_until = $2",
         job.id,
-        job.attempts,
+        job.leased_until,
         due_at,
         error
     )
@@ -126,7 +130,8 @@ pub async fn put_off(conn: &mut PgConnection, job: &Job, due_at: DateTime<Utc>, 
     Ok(())
 }
 
-/// Nothing was tried: again at `due_at`, perhaps with another payload, and the attempt does not count.
+/// Nothing was tried: again at `due_at`, perhaps with another payload or a reason, and the attempt does not count.
+/// Answers whether it was still ours.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
@@ -135,18 +140,21 @@ pub async fn postpone(
     job: &Job,
     due_at: DateTime<Utc>,
     payload: Option<&Value>,
-) -> Result<()> {
-    sqlx::query!(
-        "update outbox set leased_until = null, due_at = $3, attempts = attempts - 1, payload = coalesce($4, payload)
-         where id = $1 and attempts = $2",
+    error: Option<&str>,
+) -> Result<bool> {
+    let postponed = sqlx::query!(
+        "update outbox set leased_until = null, due_at = $3, attempts = attempts - 1, payload = coalesce($4, payload),
+             last_error = coalesce($5, last_error)
+         where id = $1 and leased_until = $2",
         job.id,
-        job.attempts,
+        job.leased_until,
         due_at,
-        payload
+        payload,
+        error
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(postponed.rows_affected() == 1)
 }
 
 /// Given up: the job is a dead letter. Without an error of its own it keeps the last one.
@@ -156,9 +164,9 @@ pub async fn postpone(
 pub async fn bury(conn: &mut PgConnection, job: &Job, now: DateTime<Utc>, error: Option<&str>) -> Result<()> {
     sqlx::query!(
         "update outbox set leased_until = null, dead_at = $3, last_error = coalesce($4, last_error)
-         where id = $1 and attempts = $2",
+         where id = $1 and leased_until = $2",
         job.id,
-        job.attempts,
+        job.leased_until,
         now,
         error
     )

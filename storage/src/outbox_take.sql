@@ -23,4 +23,5 @@ update outbox o
 set attempts = o.attempts + 1, leased_until = $3
 from due
 where o.id = due.id
-returning o.id, o.payload, o.created_at, o.expires_at, o.attempts
+returning o.id, o.payload, o.created_at, o.expires_at, o.attempts, o.leased_until as "leased_until!",
+    o.last_error is not null as "has_failed!"

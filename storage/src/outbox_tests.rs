@@ -103,10 +103,25 @@ async fn what_failed_waits_and_what_was_put_off_does_not_count() {
     let left = world.left(false).await;
     assert_eq!((left[0].last_error.as_deref(), left[0].dead_at), (Some("no answer"), None));
     let mut conn = world.pool.acquire().await.unwrap();
-    outbox::postpone(&mut conn, &job, at(20), Some(&json!("b"))).await.unwrap();
+    outbox::postpone(&mut conn, &job, at(20), Some(&json!("b")), None).await.unwrap();
     drop(conn);
     let job = world.take(20, 10).await.pop().unwrap();
     assert_eq!((job.attempts, names(std::slice::from_ref(&job))), (2, vec!["b"]));
+}
+
+#[tokio::test]
+async fn whoever_was_too_slow_has_no_say_also_after_somebody_else_put_it_off() {
+    let world = World::new().await;
+    world.write("a", None, 0).await;
+    let slow = world.take(1, 10).await.pop().unwrap();
+    let next = world.take(61, 10).await.pop().unwrap();
+    let mut conn = world.pool.acquire().await.unwrap();
+    assert!(outbox::postpone(&mut conn, &next, at(62), None, None).await.unwrap());
+    // The attempt did not count: the row has the number of the slow one's again.
+    assert!(!outbox::postpone(&mut conn, &slow, at(900), Some(&json!("b")), None).await.unwrap());
+    assert!(!outbox::finish(&mut conn, &slow).await.unwrap());
+    drop(conn);
+    assert_eq!(names(&world.take(62, 10).await), ["a"]);
 }
 
 #[tokio::test]

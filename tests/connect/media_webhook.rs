@@ -1,5 +1,7 @@
 //! 47, and what transitions do in the running room: against a peer that checks what LiveKit would check.
 
+use std::time::{Duration, Instant};
+
 use axum::http::Method;
 use livekit_protocol::{ParticipantPermission, TrackSource};
 use serde_json::{Value, json};
@@ -7,7 +9,7 @@ use uuid::Uuid;
 
 use crate::support::client::{Answer, send};
 use crate::support::meeting::{Meeting, accept, events_of, inbox, of, text, until};
-use crate::support::twirp::{API_KEY, API_SECRET, TwirpPeer, sign_webhook};
+use crate::support::twirp::{API_KEY, API_SECRET, Fault, TwirpPeer, sign_webhook};
 
 const PATH: &str = "connect/livekit/webhook";
 
@@ -204,13 +206,79 @@ async fn what_is_unknown_is_taken_and_forgotten() {
     assert_eq!(inbox(&m.patient).await.len(), before);
 }
 
+/// A consultation with everything that tells the media server something or hands out its tokens (45, 46, 74 to 80, 82).
+async fn consult(m: &Meeting) {
+    let id = m.ongoing().await;
+    let call = m.patient.post("connect/call-sessions", json!({"connect_session_id": id})).await.expect(201);
+    for client in [&m.patient, &m.doctor] {
+        let grant = client.get(&of(&id, "token")).await.expect(200);
+        assert!(grant["livekit"]["token"].is_string(), "{grant}");
+    }
+    for (client, action) in [
+        (&m.doctor, "allow"),
+        (&m.patient, "decline"),
+        (&m.doctor, "allow"),
+        (&m.patient, "accept"),
+        (&m.patient, "off"),
+        (&m.patient, "on"),
+        (&m.doctor, "revoke"),
+        (&m.doctor, "allow"),
+        (&m.patient, "accept"),
+    ] {
+        client.act(&of(&id, &format!("video-permission/{action}"))).await.expect(200);
+    }
+    m.doctor.act(&format!("connect/call-sessions/{}/end", text(&call["id"]))).await.expect(200);
+    m.doctor.act(&of(&id, "end")).await.expect(200);
+}
+
 #[tokio::test]
 async fn a_media_server_that_is_away_stops_nothing() {
     let m = Meeting::start_with(|config| config.livekit_url = "ws://127.0.0.1:1".to_owned()).await;
-    let id = m.ongoing().await;
-    m.doctor.act(&of(&id, "video-permission/allow")).await.expect(200);
-    m.patient.act(&of(&id, "video-permission/accept")).await.expect(200);
-    m.patient.post("connect/call-sessions", json!({"connect_session_id": id})).await.expect(201);
-    m.patient.get(&of(&id, "token")).await.expect(200);
+    consult(&m).await;
+}
+
+#[tokio::test]
+async fn a_media_server_in_trouble_stops_nothing_and_nobody_waits_for_it() {
+    let (m, peer) = start().await;
+    for fault in Fault::ALL {
+        peer.fail_always(Some(fault));
+        let started = Instant::now();
+        consult(&m).await;
+        // One call to it alone may take 4 s.
+        let spent = started.elapsed();
+        assert!(spent < Duration::from_secs(8), "{fault:?}: {spent:?}");
+    }
+    for client in [&m.patient, &m.doctor] {
+        for kind in ["call.ended", "session.ended"] {
+            assert_eq!(events_of(client, kind).await.len(), Fault::ALL.len(), "{kind}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_media_server_in_trouble_tells_is_taken_all_the_same() {
+    let (m, peer) = start().await;
+    let (id, room, patient) = in_the_room(&m, &peer).await;
+    let everything =
+        ParticipantPermission { can_publish: true, can_subscribe: true, ..ParticipantPermission::default() };
+    for fault in [Fault::Internal, Fault::Garbage, Fault::Hang, Fault::Trickle] {
+        peer.fail_always(Some(fault));
+        peer.seat(&room, &patient, everything.clone());
+        let started = Instant::now();
+        deliver(&m, &event("participant_joined", &room, &patient)).await.expect(200);
+        deliver(&m, &event("participant_left", &room, &patient)).await.expect(200);
+        let spent = started.elapsed();
+        assert!(spent < Duration::from_secs(3), "{fault:?}: {spent:?}");
+    }
+    let [joined, left] = ["participant.joined", "participant.left"].map(|kind| events_of(&m.doctor, kind));
+    assert_eq!((joined.await.len(), left.await.len()), (4, 4));
+    // The room could not be looked at then: with the next word it is.
+    peer.fail_always(None);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while peer.camera_allowed(&room, &patient) != Some(false) {
+        assert!(Instant::now() < deadline, "never looked at again");
+        deliver(&m, &event("participant_joined", &room, &patient)).await.expect(200);
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
     m.doctor.act(&of(&id, "end")).await.expect(200);
 }

@@ -3,14 +3,14 @@
 use chrono::TimeDelta;
 use consilium::config::Config;
 use consilium::jobs::{housekeeping, media, sweeper};
-use consilium_storage::connect::doctors;
+use consilium_storage::connect::{doctors, media as connect_media};
 use consilium_storage::{audit, database, maintenance};
 use futures_util::future::{join_all, try_join_all};
 
 use crate::support::app::TestApp;
 use crate::support::client::Client;
 use crate::support::meeting::{Meeting, accept, events_of, of, request, text, until, wait_for_events};
-use crate::support::twirp::{API_KEY, API_SECRET, TwirpPeer};
+use crate::support::twirp::{API_KEY, API_SECRET, Fault, TwirpPeer};
 
 /// A meeting, and a second node beside it.
 async fn two_nodes(change: impl FnOnce(&mut Config)) -> (Meeting, TestApp) {
@@ -125,7 +125,10 @@ async fn partitions_are_made_and_dropped_by_one_node_at_a_time() {
     }
     // Whoever holds the turn is left alone.
     let mut conn = database::connect_once(&m.app.owner()).await.unwrap();
-    assert!(maintenance::take_turn(&mut conn).await.unwrap());
+    // A connection that had it may still be closing.
+    while !maintenance::take_turn(&mut conn).await.unwrap() {
+        tokio::task::yield_now().await;
+    }
     let mut other = database::connect_once(&m.app.owner()).await.unwrap();
     assert!(!maintenance::take_turn(&mut other).await.unwrap());
     database::disconnect(conn).await;
@@ -139,16 +142,20 @@ async fn partitions_are_made_and_dropped_by_one_node_at_a_time() {
     assert_eq!(events_of(&m.doctor, "session.requested").await.len(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rooms_are_compared_by_one_node_a_round_by_what_postgres_says() {
-    let peer = TwirpPeer::start().await;
+/// The settings of a server whose media server this is.
+fn at(peer: &TwirpPeer) -> impl FnOnce(&mut Config) + use<> {
     let url = peer.url();
-    let (m, there) = two_nodes(|config| {
+    |config| {
         config.livekit_url = url;
         config.livekit_api_key = API_KEY.to_owned();
         config.livekit_api_secret = API_SECRET.into();
-    })
-    .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_are_compared_by_one_node_a_round_by_what_postgres_says() {
+    let peer = TwirpPeer::start().await;
+    let (m, there) = two_nodes(at(&peer)).await;
     let id = m.requested().await;
     let doctor = accept(&m.doctor, &id).await;
     peer.join(text(&doctor["livekit"]["token"])).unwrap();
@@ -180,4 +187,68 @@ async fn rooms_are_compared_by_one_node_a_round_by_what_postgres_says() {
     m.app.advance(TimeDelta::seconds(5));
     join_all([&there, &m.app].map(|node| media::round(&node.app))).await;
     until("it is taken back again", || camera() == Some(false)).await;
+}
+
+#[tokio::test]
+async fn what_was_decided_while_livekit_was_away_is_carried_out_when_it_is_back() {
+    let peer = TwirpPeer::start().await;
+    let m = Meeting::start_with(at(&peer)).await;
+    let id = m.requested().await;
+    let doctor = accept(&m.doctor, &id).await;
+    peer.join(text(&doctor["livekit"]["token"])).unwrap();
+    let patient = m.patient.get(&of(&id, "token")).await.expect(200);
+    let identity = peer.join(text(&patient["livekit"]["token"])).unwrap();
+    let camera = || peer.camera_allowed(&format!("cn-{id}"), &identity);
+    m.doctor.act(&of(&id, "video-permission/allow")).await.expect(200);
+    m.patient.act(&of(&id, "video-permission/accept")).await.expect(200);
+    until("the camera is allowed", || camera() == Some(true)).await;
+    peer.fail_always(Some(Fault::ProxyPage));
+    m.doctor.act(&of(&id, "video-permission/revoke")).await.expect(200);
+    m.doctor.act(&of(&id, "video-permission/allow")).await.expect(200);
+    until("nobody asks it any more", || m.app.app.media.is_away()).await;
+    // Nothing but the rounds finds out that it is back.
+    peer.fail_always(None);
+    rounds_until(&m, "the camera is taken back", || camera() == Some(false)).await;
+    assert!(!m.app.app.media.is_away());
+}
+
+#[tokio::test]
+async fn a_room_that_outlives_its_consultation_is_closed() {
+    let peer = TwirpPeer::start().await;
+    let m = Meeting::start_with(at(&peer)).await;
+    let id = m.requested().await;
+    let doctor = accept(&m.doctor, &id).await;
+    let identity = peer.join(text(&doctor["livekit"]["token"])).unwrap();
+    let mut conn = m.app.app.conn().await.unwrap();
+    connect_media::set_joined(&mut conn, id.parse().unwrap(), &identity, m.app.app.now()).await.unwrap();
+    drop(conn);
+    peer.fail_always(Some(Fault::Internal));
+    m.doctor.act(&of(&id, "end")).await.expect(200);
+    let is_open = || peer.camera_allowed(&format!("cn-{id}"), &identity).is_some();
+    // As long as that, the one who ended it has given up too.
+    for _ in 0..3 {
+        m.app.advance(TimeDelta::seconds(11));
+        media::round(&m.app.app).await.unwrap();
+    }
+    assert!(is_open());
+    peer.fail_always(None);
+    rounds_until(&m, "the room is closed", || !is_open()).await;
+    let closings = || peer.requests().iter().filter(|request| request.method == "DeleteRoom").count();
+    let before = closings();
+    m.app.advance(TimeDelta::seconds(5));
+    media::round(&m.app.app).await.unwrap();
+    assert_eq!(closings(), before, "and not again");
+}
+
+/// Rounds of the reconciler until something has happened.
+async fn rounds_until(m: &Meeting, what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..60 {
+        m.app.advance(TimeDelta::seconds(5));
+        media::round(&m.app.app).await.unwrap();
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    panic!("{what}: not within 60 rounds");
 }

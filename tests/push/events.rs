@@ -7,18 +7,9 @@ use consilium::jobs::{reminders, sweeper};
 use consilium_storage::push::PUSHES;
 use serde_json::{Value, json};
 
-use super::{device, events, expect, meeting, rung, settled, waiting};
-use crate::support::app::TestApp;
+use super::{DOCTOR, PATIENT, device, events, expect, last, meeting, rung, settled, waiting};
 use crate::support::client::keys;
 use crate::support::meeting::{Meeting, accept, of, say, text, time};
-
-const DOCTOR: &str = "doctor-phone";
-const PATIENT: &str = "patient-phone";
-
-/// The newest push of a device.
-async fn last(app: &TestApp, token: &str) -> Value {
-    rung(app, token).await.pop().unwrap()
-}
 
 #[tokio::test]
 async fn a_request_rings_every_device_of_its_doctor_until_it_lapses() {

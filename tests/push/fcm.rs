@@ -1,16 +1,19 @@
 //! Firebase Cloud Messaging over HTTP v1, against a peer that checks what comes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use consilium::config::Config;
 use consilium::serve::{self, Database};
 use consilium::telemetry;
 use consilium_storage::clock::Clock;
 use consilium_storage::connect::devices;
+use consilium_storage::push::{PUSHES, Push, Urgency};
 use consilium_storage::testing::{self, Scratch};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 use super::{dead, settled, waiting};
 use crate::support::client::keys;
@@ -82,6 +85,85 @@ async fn a_message_as_fcm_takes_it() {
     assert_eq!(claims[0]["aud"], format!("{}/token", fcm.url));
     let (issued, until) = (claims[0]["iat"].as_i64().unwrap(), claims[0]["exp"].as_i64().unwrap());
     assert!((before.timestamp()..=m.app.app.now().timestamp()).contains(&issued) && until - issued == 3600);
+}
+
+/// All 29, each about something and about nothing in particular.
+#[tokio::test]
+async fn every_push_lives_as_long_and_stands_in_the_same_place_on_both_kinds_of_phones() {
+    let (m, fcm) = with_fcm().await;
+    let earliest = m.app.app.now();
+    let users = [m.patient.id, m.doctor.id];
+    let mut tx = m.app.app.begin().await.unwrap();
+    for push in &PUSHES {
+        tx.push(push.event, &users, &[(push.group.1, Uuid::now_v7())]);
+        tx.push(push.event, &users, &[]);
+    }
+    m.app.app.commit(tx).await.unwrap();
+    settled(&m.app).await;
+    let latest = m.app.app.now();
+    let mut seen = BTreeSet::new();
+    for message in fcm.all() {
+        let line = PUSHES.iter().find(|push| message["data"]["event"] == push.event).unwrap();
+        let group = message["data"][line.group.1].as_str().map(|id| format!("{}-{id}", line.group.0));
+        lives(&message, line, (earliest, latest));
+        stands(&message, group.as_deref());
+        says_nothing_else(&message, line, group.as_deref());
+        seen.insert((line.event, group.is_some()));
+    }
+    assert_eq!(seen.len(), 2 * PUSHES.len());
+}
+
+/// Both kinds of phones keep it until the same second, and never longer than it is of use.
+#[track_caller]
+fn lives(message: &Value, line: &Push, (earliest, latest): (DateTime<Utc>, DateTime<Utc>)) {
+    let (android, headers, data) = (&message["android"], &message["apns"]["headers"], &message["data"]);
+    let ttl = TimeDelta::seconds(seconds(&android["ttl"]));
+    assert!(ttl > TimeDelta::zero() && ttl <= line.life, "{message}");
+    let until: i64 = text(&headers["apns-expiration"]).parse().unwrap();
+    assert!(((earliest + line.life).timestamp()..=(latest + line.life).timestamp()).contains(&until), "{message}");
+    // Each is in whole seconds.
+    let between = until - (time(&data["sent_at"]) + ttl).timestamp();
+    assert!((0..=1).contains(&between), "{message}");
+    if line.urgency == Urgency::Ring {
+        assert_eq!(time(&data["expires_at"]).timestamp(), until, "{message}");
+    } else {
+        assert!(data["expires_at"].is_null(), "{message}");
+    }
+    let priorities = if line.urgency == Urgency::Calm { ("NORMAL", "5") } else { ("HIGH", "10") };
+    assert_eq!((text(&android["priority"]), text(&headers["apns-priority"])), priorities, "{message}");
+}
+
+/// A later one of its group takes its place, before delivery and on the screen; without a group it stands alone.
+#[track_caller]
+fn stands(message: &Value, group: Option<&str>) {
+    let (android, headers) = (&message["android"], &message["apns"]["headers"]);
+    for place in [&android["collapse_key"], &android["notification"]["tag"], &headers["apns-collapse-id"]] {
+        assert_eq!(place.as_str(), group, "{message}");
+    }
+    assert!(group.is_none_or(|group| group.len() <= 64), "longer than Apple takes: {message}");
+}
+
+/// Its words are those of the table; all else are ids, times and numbers.
+#[track_caller]
+fn says_nothing_else(message: &Value, line: &Push, group: Option<&str>) {
+    assert_eq!(message["notification"], json!({"title": line.title, "body": line.body}));
+    let words = [line.title, line.body, line.event, "HIGH", "NORMAL", "default", "patient-phone", "doctor-phone"];
+    for word in texts(message) {
+        let is_word = words.contains(&word) || Some(word) == group;
+        let is_id_or_time = Uuid::parse_str(word).is_ok() || word.parse::<DateTime<Utc>>().is_ok();
+        let is_number = word.trim_end_matches('s').parse::<i64>().is_ok();
+        assert!(is_word || is_id_or_time || is_number, "{word} in {message}");
+    }
+}
+
+/// Every text in it, wherever it stands.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(members) => members.values().flat_map(texts).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Push messages and the outbox that carries them (connect-v2 §3.15, §5).
 
 mod announcements;
+mod causes;
 mod devices;
 mod events;
 mod fcm;
@@ -15,14 +16,17 @@ use crate::support::app::TestApp;
 use crate::support::client::Client;
 use crate::support::meeting::{Meeting, text};
 
-/// A patient and a doctor with a device each: `patient-phone`, `doctor-phone`.
+const DOCTOR: &str = "doctor-phone";
+const PATIENT: &str = "patient-phone";
+
+/// A patient and a doctor with a device each.
 async fn meeting() -> Meeting {
     with_devices(Meeting::start().await).await
 }
 
 async fn with_devices(m: Meeting) -> Meeting {
-    device(&m.patient, "patient-phone").await;
-    device(&m.doctor, "doctor-phone").await;
+    device(&m.patient, PATIENT).await;
+    device(&m.doctor, DOCTOR).await;
     m
 }
 
@@ -37,6 +41,11 @@ async fn device(client: &Client, token: &str) -> Value {
 async fn rung(app: &TestApp, token: &str) -> Vec<Value> {
     let inbox = app.nobody().get(&format!("/dev/inbox.json?channel=push&to={token}&limit=1000")).await.expect(200);
     inbox["items"].as_array().unwrap().clone()
+}
+
+/// The newest push of a device.
+async fn last(app: &TestApp, token: &str) -> Value {
+    rung(app, token).await.pop().unwrap()
 }
 
 /// The events that rang a device so far, sorted.

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use futures_util::stream;
 use hmac::{Hmac, KeyInit, Mac};
 use livekit_protocol::{
     DeleteRoomRequest, DeleteRoomResponse, EgressInfo, EgressStatus, FileInfo, ListParticipantsRequest,
@@ -41,8 +42,18 @@ pub(crate) enum Fault {
     ProxyPage,
     /// 404 with Twirp's `not_found`.
     NotFound,
+    /// 200 with a page, as a server of another kind answers.
+    Garbage,
     /// No answer.
     Hang,
+    /// 200 with an answer that comes a byte a second and never ends.
+    Trickle,
+}
+
+impl Fault {
+    /// Every way.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Internal, Self::Unavailable, Self::ProxyPage, Self::NotFound, Self::Garbage, Self::Hang, Self::Trickle];
 }
 
 /// One request that was let through the door.
@@ -306,6 +317,8 @@ async fn serve(State(inside): State<Arc<Mutex<Inside>>>, uri: Uri, headers: Head
         Some(Fault::Unavailable) => twirp(StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         Some(Fault::ProxyPage) => (StatusCode::BAD_GATEWAY, "<h1>Bad gateway</h1>").into_response(),
         Some(Fault::NotFound) => twirp(StatusCode::NOT_FOUND, "not_found"),
+        Some(Fault::Garbage) => "<h1>It works!</h1>".into_response(),
+        Some(Fault::Trickle) => trickle(),
         Some(Fault::Hang) => {
             inside.lock().unwrap().hanging += 1;
             tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -402,6 +415,14 @@ fn info<S: std::borrow::Borrow<Seat>>((identity, seat): (&String, S)) -> Partici
         permission: Some(seat.borrow().permission.clone()),
         ..ParticipantInfo::default()
     }
+}
+
+fn trickle() -> Response {
+    let bytes = stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Some((Ok::<_, std::io::Error>(Bytes::from_static(b"\n")), ()))
+    });
+    ([(header::CONTENT_TYPE, "application/protobuf")], Body::from_stream(bytes)).into_response()
 }
 
 pub(super) fn answer(message: &impl Message) -> Response {

@@ -22,8 +22,17 @@ pub trait LiveRooms: Send + Sync {
     fn camera(&self, room: &str) -> Option<CameraRight>;
 }
 
+/// Who is in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The room.
+    pub room: String,
+    /// The identities in it; none where it is not open.
+    pub present: Vec<String>,
+}
+
 /// What a pass found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reconciled {
     /// Rooms looked at.
     pub rooms: usize,
@@ -31,6 +40,8 @@ pub struct Reconciled {
     pub corrected: usize,
     /// Rooms that could not be compared or corrected this time.
     pub failed: usize,
+    /// Who is where, of all rooms that could be looked at.
+    pub seen: Vec<Seen>,
 }
 
 /// The patients whose permission in the room is not what it should be. Doctors, recorders and
@@ -59,9 +70,18 @@ pub async fn reconcile_room(
     camera: impl Fn() -> Option<CameraRight> + Send + Sync,
 ) -> Result<usize, MediaError> {
     let participants = media.participants(room).await?;
+    correct(media, room, &participants, camera).await
+}
+
+async fn correct(
+    media: &Media,
+    room: &str,
+    participants: &[Participant],
+    camera: impl Fn() -> Option<CameraRight> + Send + Sync,
+) -> Result<usize, MediaError> {
     let Some(now) = camera() else { return Ok(0) };
     let mut corrected = 0;
-    for party in diff(&participants, now) {
+    for party in diff(participants, now) {
         if media.enforce_camera(room, party, &camera).await? == Applied::Done {
             corrected += 1;
         }
@@ -79,13 +99,24 @@ pub async fn reconcile_all(media: &Media, live: &impl LiveRooms) -> Result<Recon
         return Ok(Reconciled::default());
     }
     let open = media.open_rooms().await?;
-    let found = stream::iter(mine.into_iter().filter(|room| open.contains(room)))
-        .map(|room| async move { reconcile_room(media, &room, || live.camera(&room)).await })
+    let (mine, closed): (Vec<_>, Vec<_>) = mine.into_iter().partition(|room| open.contains(room));
+    let seen = closed.into_iter().map(|room| Seen { room, present: Vec::new() }).collect();
+    let found = stream::iter(mine)
+        .map(|room| async move {
+            let participants = media.participants(&room).await?;
+            let corrected = correct(media, &room, &participants, || live.camera(&room)).await;
+            let present = participants.into_iter().map(|participant| participant.identity).collect();
+            Ok::<_, MediaError>((corrected, Seen { room, present }))
+        })
         .buffer_unordered(AT_ONCE)
-        .fold(Reconciled::default(), |mut sum, outcome| async move {
+        .fold(Reconciled { seen, ..Reconciled::default() }, |mut sum, outcome| async move {
             sum.rooms += 1;
             match outcome {
-                Ok(corrected) => sum.corrected += corrected,
+                Ok((corrected, seen)) => {
+                    sum.corrected += corrected.as_ref().copied().unwrap_or_default();
+                    sum.failed += usize::from(corrected.is_err());
+                    sum.seen.push(seen);
+                }
                 Err(_) => sum.failed += 1,
             }
             sum

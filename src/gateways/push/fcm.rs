@@ -13,8 +13,10 @@ use super::google::{BadCredentials, ServiceAccount};
 use super::{Message, NotSent};
 use crate::gateways::breaker::Breaker;
 
-/// How long FCM may take.
+/// How long FCM may take with one attempt.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a message may take with all that it waits for, a new token too: well within the lease of its job.
+const LONGEST: Duration = Duration::from_secs(30);
 /// More than any answer of it has.
 const ANSWER_LIMIT: usize = 64 * 1024;
 /// Where FCM says that it is too much and not for how long.
@@ -47,11 +49,8 @@ impl Fcm {
         if !self.breaker.admits(Instant::now()) {
             return Err(NotSent::TurnedAway);
         }
-        let mut outcome = self.attempt(message).await;
-        if let Err(Trouble::Token) = outcome {
-            // The token at hand was not good any more: with a new one, once.
-            outcome = self.attempt(message).await;
-        }
+        let outcome = tokio::time::timeout(LONGEST, self.attempts(message)).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(Trouble::Down(away("no answer in time".to_owned()))));
         match outcome {
             Err(Trouble::Token) => self.breaker.failed(Instant::now()),
             Err(Trouble::Down(_)) => self.breaker.failed(Instant::now()),
@@ -63,8 +62,15 @@ impl Fcm {
         })
     }
 
+    async fn attempts(&self, message: &Message) -> Result<(), Trouble> {
+        match self.attempt(message).await {
+            // The token at hand was not good any more: with a new one, once.
+            Err(Trouble::Token) => self.attempt(message).await,
+            outcome => outcome,
+        }
+    }
+
     async fn attempt(&self, message: &Message) -> Result<(), Trouble> {
-        let away = |why: String| NotSent::Away { why, after: None };
         let token = self.account.token(&self.http, self.clock.now()).await.map_err(|why| Trouble::Down(away(why)))?;
         let request = self.http.post(&self.url).bearer_auth(token.expose_secret()).json(&envelope(message));
         let answer = request.send().await.map_err(|error| Trouble::Down(away(cause(&error))))?;
@@ -84,6 +90,10 @@ impl Fcm {
         }
         Err(refusal(status, &body, after))
     }
+}
+
+const fn away(why: String) -> NotSent {
+    NotSent::Away { why, after: None }
 }
 
 /// What became of an attempt, by what the breaker and the token have to do with it.

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// What the token may do.
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
@@ -51,7 +52,14 @@ pub(super) struct ServiceAccount {
     key_id: Option<String>,
     token_uri: String,
     /// Asked for by one at a time; the others wait for the answer.
-    token: Mutex<Option<Token>>,
+    held: Mutex<Held>,
+}
+
+/// What the last question came to.
+#[derive(Default)]
+struct Held {
+    token: Option<Token>,
+    failed: Option<(Instant, String)>,
 }
 
 #[derive(Clone)]
@@ -83,27 +91,32 @@ impl ServiceAccount {
             key: pair,
             key_id: key.private_key_id,
             token_uri: key.token_uri,
-            token: Mutex::new(None),
+            held: Mutex::default(),
         })
     }
 
     /// A token that holds for another while: the one at hand, or a new one.
     pub(super) async fn token(&self, http: &reqwest::Client, now: DateTime<Utc>) -> Result<SecretString, String> {
-        let mut held = self.token.lock().await;
-        if let Some(token) = held.as_ref().filter(|token| token.until > now) {
+        let since = Instant::now();
+        let mut held = self.held.lock().await;
+        if let Some(token) = held.token.as_ref().filter(|token| token.until > now) {
             return Ok(token.value.clone());
         }
-        let granted = self.ask(http, now).await?;
+        // Whoever waited while it was asked for in vain has its answer too.
+        if let Some((_, why)) = held.failed.as_ref().filter(|(at, _)| *at >= since) {
+            return Err(why.clone());
+        }
+        let granted = self.ask(http, now).await.inspect_err(|why| held.failed = Some((Instant::now(), why.clone())))?;
         let life = TimeDelta::seconds(granted.expires_in.unwrap_or(SHORT).clamp(0, 86_400));
-        *held = Some(Token { value: granted.access_token.clone(), until: now + life - MARGIN });
+        held.token = Some(Token { value: granted.access_token.clone(), until: now + life - MARGIN });
         Ok(granted.access_token)
     }
 
     /// Forgets a token that was refused, unless there is another one by now.
     pub(super) async fn forget(&self, refused: &SecretString) {
-        let mut held = self.token.lock().await;
-        if held.as_ref().is_some_and(|token| token.value.expose_secret() == refused.expose_secret()) {
-            *held = None;
+        let mut held = self.held.lock().await;
+        if held.token.as_ref().is_some_and(|token| token.value.expose_secret() == refused.expose_secret()) {
+            held.token = None;
         }
     }
 

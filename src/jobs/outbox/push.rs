@@ -6,7 +6,7 @@ use chrono::{SecondsFormat, TimeDelta};
 use consilium_storage::connect::devices::{self, Device};
 use consilium_storage::connect::{Party, messages};
 use consilium_storage::ids::{DeviceId, MessageId};
-use consilium_storage::outbox::Job;
+use consilium_storage::outbox::{self, Job};
 use consilium_storage::push::{self, Push, Urgency};
 use serde::Deserialize;
 use serde_json::Value;
@@ -64,7 +64,7 @@ pub(super) async fn carry(app: &App, job: &Job) -> Result<Outcome> {
             }
             Ok(Outcome::Done)
         }
-        Err(NotSent::TurnedAway) => Ok(Outcome::Later(app.now() + TURNED_AWAY)),
+        Err(NotSent::TurnedAway) => Ok(Outcome::TurnedAway(app.now() + TURNED_AWAY)),
         Err(NotSent::Away { why, after }) => Ok(Outcome::Failed(why, after)),
         Err(refused @ NotSent::Refused(_)) => Ok(Outcome::Dead(refused.to_string())),
     }
@@ -120,10 +120,13 @@ pub(super) async fn spread(app: &App, job: &Job) -> Result<Outcome> {
     let mut tx = app.begin().await?;
     let now = tx.now();
     let next = push::spread(tx.conn(), &job.payload, job.expires_at, PAGE, now).await?;
-    match next {
-        Some(payload) => consilium_storage::outbox::postpone(tx.conn(), job, now, Some(&payload)).await?,
-        None => drop(consilium_storage::outbox::finish(tx.conn(), job).await?),
+    let is_ours = match next {
+        Some(payload) => outbox::postpone(tx.conn(), job, now, Some(&payload), None).await?,
+        None => outbox::finish(tx.conn(), job).await?,
+    };
+    // Whoever was too slow must not write a page that somebody else has written meanwhile.
+    if is_ours {
+        app.commit(tx).await?;
     }
-    app.commit(tx).await?;
     Ok(Outcome::Settled)
 }

@@ -61,6 +61,41 @@ pub async fn set_left(
     Ok(done.rows_affected() == 1)
 }
 
+/// Consultations that ended before this time and whose rooms still have people in them, as far as we were told.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn list_outstayed(conn: &mut PgConnection, before: DateTime<Utc>, limit: i64) -> Result<Vec<SessionId>> {
+    Ok(sqlx::query_scalar!(
+        "select distinct p.session_id as \"id: SessionId\" from room_participants p join sessions s on s.id = p.session_id
+         where s.status = 'ENDED' and s.ended_at < $1 order by 1 limit $2",
+        before,
+        limit
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Of those who joined before this time only these are in the room. Answers who was taken for present and is not.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn clear_absent(
+    conn: &mut PgConnection,
+    session_id: SessionId,
+    present: &[String],
+    before: DateTime<Utc>,
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        "delete from room_participants where session_id = $1 and joined_at < $3 and identity <> all($2) returning identity",
+        session_id as _,
+        present,
+        before
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
 /// The room is empty: everybody left.
 ///
 /// # Errors

@@ -171,7 +171,8 @@ async fn charge(tx: &mut Tx, session: &Session, bill: &Bill) -> Result<Charge> {
     Ok(Charge { debited, balance: posted.balance })
 }
 
-/// The media room goes with the session; where the media server is away it closes by itself when it is empty.
+/// The media room goes with the session; where the media server is away now, the next
+/// rounds of the reconciler close it.
 pub fn close_room(app: &App, id: SessionId) {
     recorded::halt(app, id);
     let media = app.media.clone();
