@@ -87,13 +87,14 @@ async fn readiness(app: &App) -> Readiness {
         let mut conn = app.pool.acquire().await?;
         consilium_storage::settings::epoch(&mut conn).await
     });
-    let postgres = match asked.await {
+    let (postgres, files) = tokio::join!(asked, app.files.check());
+    let postgres = match postgres {
         Ok(Ok(_)) => None,
         Ok(Err(_)) => Some("not reachable".to_owned()),
         Err(_) => Some("no answer within 2 s".to_owned()),
     };
     let draining = app.shutdown.is_cancelled().then(|| "draining".to_owned());
-    let files = app.files.check().await.err().map(|_| "files cannot be kept".to_owned());
+    let files = files.err().map(|_| "files cannot be kept".to_owned());
     let media = app.media.is_away().then(|| "not reachable".to_owned());
     let checks = Checks {
         postgres: Check::of(postgres, "down"),

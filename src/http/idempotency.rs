@@ -84,6 +84,12 @@ impl<T: JsonSchema> OperationOutput for CreatedOnce<T> {
 }
 
 impl IdempotencyKey {
+    /// Whether the caller gave one: then the request may be a repeat.
+    #[must_use]
+    pub const fn is_given(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Claims the key within the creation's own transaction. `body` is all that makes a request another one: where the
     /// path names something, that too.
     ///

@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     Endless,
     /// A redirect to somewhere else.
     Redirect,
+    /// 401: it does not take the credentials, for a while.
+    Refused,
     /// No answer.
     Hang,
     /// What was asked for is done, and the answer is lost: 502.
@@ -64,6 +66,7 @@ struct Inside {
     refused: Vec<String>,
     faults: VecDeque<Fault>,
     always: Option<Fault>,
+    failed: usize,
 }
 
 struct Order {
@@ -139,6 +142,11 @@ impl CashfreePeer {
         self.inside().always = fault;
     }
 
+    /// How many requests went wrong so far.
+    pub(crate) fn failed(&self) -> usize {
+        self.inside().failed
+    }
+
     /// The requests so far.
     pub(crate) fn requests(&self) -> Vec<Recorded> {
         self.inside().requests.clone()
@@ -182,7 +190,9 @@ async fn serve(
 ) -> Response {
     let fault = {
         let mut inside = inside.lock().unwrap();
-        inside.always.or_else(|| inside.faults.pop_front())
+        let fault = inside.always.or_else(|| inside.faults.pop_front());
+        inside.failed += usize::from(fault.is_some());
+        fault
     };
     match fault {
         Some(Fault::Internal) => return error(StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
@@ -198,6 +208,7 @@ async fn serve(
         Some(Fault::Redirect) => {
             return (StatusCode::FOUND, [("location", "http://127.0.0.1:1/pg/orders")]).into_response();
         }
+        Some(Fault::Refused) => return error(StatusCode::UNAUTHORIZED, "request_failed"),
         Some(Fault::Hang) => std::future::pending::<()>().await,
         Some(Fault::Lost) | None => {}
     }

@@ -1,5 +1,7 @@
 //! Files as clients send them.
 
+use std::path::PathBuf;
+
 use axum::http::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
@@ -84,6 +86,30 @@ pub(crate) async fn post_form(client: &Client, path: &str, form: Form) -> Answer
 pub(crate) async fn fetch(url: &Value) -> (u16, bytes::Bytes) {
     let answer = http_client().get(text(url)).send().await.unwrap();
     (answer.status().as_u16(), answer.bytes().await.unwrap())
+}
+
+/// Something that stands where a folder of the store of local files should be: the store refuses until it is cleared.
+pub(crate) struct Obstacle {
+    folder: PathBuf,
+    aside: PathBuf,
+}
+
+impl Obstacle {
+    /// In the place of `sessions`, `reports` and so on.
+    pub(crate) fn at(app: &TestApp, area: &str) -> Self {
+        let root = app.app.config.files_dir();
+        let obstacle = Self { folder: root.join(area), aside: root.join(format!("{area}-aside")) };
+        std::fs::create_dir_all(&obstacle.folder).unwrap();
+        std::fs::rename(&obstacle.folder, &obstacle.aside).unwrap();
+        std::fs::write(&obstacle.folder, "in the way").unwrap();
+        obstacle
+    }
+
+    /// What stood there before is back.
+    pub(crate) fn clear(self) {
+        std::fs::remove_file(&self.folder).unwrap();
+        std::fs::rename(&self.aside, &self.folder).unwrap();
+    }
 }
 
 /// How many objects the store of local files holds, half-written ones too.

@@ -16,6 +16,7 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod s3_peer;
+pub(crate) mod sms;
 pub(crate) mod socket;
 pub(crate) mod stream;
 pub(crate) mod twirp;

@@ -3,23 +3,45 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use consilium_storage::clock::Clock;
+use futures_util::stream;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 pub(crate) const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 pub(crate) const BUCKET: &str = "examplebucket";
 pub(crate) const REGION: &str = "us-east-1";
+
+/// The largest body that is read, either way.
+const LARGEST: usize = 64 * 1024 * 1024;
+
+/// How every request goes wrong. In all ways but the last it may stand for any other store too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// 500.
+    Internal,
+    /// 503.
+    Unavailable,
+    /// 200 with what is neither a file nor XML.
+    Garbage,
+    /// No answer.
+    Hang,
+    /// It does what it is asked for, and its words come a byte a second.
+    Trickle,
+}
 
 type Query = Vec<(String, String)>;
 
@@ -28,7 +50,7 @@ struct Kept {
     objects: BTreeMap<String, (Bytes, String)>,
     uploads: BTreeMap<String, BTreeMap<u32, Bytes>>,
     refused: Vec<&'static str>,
-    is_away: bool,
+    fault: Option<Fault>,
 }
 
 /// A running peer; it ends with this value.
@@ -71,19 +93,48 @@ impl S3Peer {
         self.kept.lock().unwrap().refused.clone()
     }
 
-    /// From now on it answers 503, or no longer.
-    pub(crate) fn be_away(&self, is_away: bool) {
-        self.kept.lock().unwrap().is_away = is_away;
+    /// How every request goes wrong until told otherwise.
+    pub(crate) fn fail_always(&self, fault: Option<Fault>) {
+        self.kept.lock().unwrap().fault = fault;
     }
 }
 
 async fn answer(State(kept): State<Arc<Mutex<Kept>>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, 64 * 1024 * 1024).await else { return StatusCode::BAD_REQUEST.into_response() };
-    let mut kept = kept.lock().unwrap();
-    if kept.is_away {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    let Ok(body) = to_bytes(body, LARGEST).await else { return StatusCode::BAD_REQUEST.into_response() };
+    let fault = kept.lock().unwrap().fault;
+    match fault {
+        Some(Fault::Internal) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Some(Fault::Unavailable) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Some(Fault::Garbage) => return "It works!".into_response(),
+        Some(Fault::Hang) => std::future::pending::<()>().await,
+        Some(Fault::Trickle) | None => {}
     }
+    let answer = handle(&mut kept.lock().unwrap(), &parts, body);
+    // The answer to a HEAD has nothing that could be slow.
+    if fault == Some(Fault::Trickle) && parts.method != Method::HEAD { trickling(answer).await } else { answer }
+}
+
+/// The same answer, a byte a second.
+async fn trickling(answer: Response) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    let body = to_bytes(body, LARGEST).await.unwrap();
+    if body.is_empty() {
+        return Response::from_parts(parts, Body::empty());
+    }
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let pieces = stream::unfold(body, |mut rest: Bytes| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        sleep(Duration::from_secs(1)).await;
+        let first = rest.split_to(1);
+        Some((Ok::<_, std::io::Error>(first), rest))
+    });
+    Response::from_parts(parts, Body::from_stream(pieces))
+}
+
+fn handle(kept: &mut Kept, parts: &Parts, body: Bytes) -> Response {
     let text = parts.uri.query().unwrap_or_default();
     let query: Query = url::form_urlencoded::parse(text.as_bytes()).into_owned().collect();
     if let Err(why) = verify(&parts.method, parts.uri.path(), &query, &parts.headers, &body, Clock::system().now()) {
@@ -94,7 +145,7 @@ async fn answer(State(kept): State<Arc<Mutex<Kept>>>, request: Request) -> Respo
         return (StatusCode::NOT_FOUND, xml("<Error><Code>NoSuchBucket</Code></Error>")).into_response();
     };
     let key = key.trim_start_matches('/').to_owned();
-    serve(&mut kept, &parts.method, &key, &query, &parts.headers, body)
+    serve(kept, &parts.method, &key, &query, &parts.headers, body)
 }
 
 fn xml(body: &str) -> Body {

@@ -78,8 +78,6 @@ pub(super) async fn receive(
     FormInput { path, mut form, .. }: FormInput<AttachmentPath, FileForm>,
 ) -> Result<Answer<AttachmentView>> {
     let work = async {
-        let (found, _) = access::owned(&mut *app.conn().await?, &caller, path.attachment_id).await?;
-        ops::require_receivable(&found)?;
         let mut file = loop {
             match form.next().await? {
                 Entry::File(file) => break file,
@@ -87,6 +85,8 @@ pub(super) async fn receive(
                 Entry::End => return Err(Error::invalid(Issue::body("file", "missing", "Field required"))),
             }
         };
+        let (found, _) = access::owned(&mut *app.conn().await?, &caller, path.attachment_id).await?;
+        ops::require_receivable(&found)?;
         uploads::receive(&app, &caller, found, &mut file).await
     };
     let done = Box::pin(work).await;
@@ -156,8 +156,9 @@ async fn take(
 ) -> Result<CreatedOrAgain<AttachmentView>> {
     let (scope, scope_id, mut file) = read_fields(form).await?;
     let session = writable(&mut *app.conn().await?, caller, scope, scope_id).await?;
-    if let Some(session) = &session {
-        rules::check_session(scope, session.status_at(app.now()))?;
+    let check = |at| session.as_ref().map_or(Ok(()), |session| rules::check_session(scope, session.status_at(at)));
+    if !key.is_given() {
+        check(app.now())?;
     }
     let kind = told_kind(scope, &mut file).await?;
     let (filename, content_type) = (file.filename.clone(), kind.content_type());
@@ -174,6 +175,10 @@ async fn take(
         Start::Go(key) => key,
     };
     let now = tx.now();
+    if key.is_some() {
+        // Only now it is certain that this is no repeat of what was done while the session was open.
+        check(now)?;
+    }
     (row.size_bytes, row.status) = (received.size, Status::Uploaded);
     (row.created_at, row.uploaded_at, row.stored_key) = (now, Some(now), Some(received.object.key.clone()));
     attachments::insert(tx.conn(), &row).await?;

@@ -80,6 +80,13 @@ pub async fn look_for_file(app: &App, recording: &Recording, report: &EgressRepo
     }
 }
 
+/// Asks the store for the file of a recording that the recorder has forgotten.
+async fn seek(app: &App, recording: &Recording) -> Word {
+    let egress_id = recording.egress_id.clone().unwrap_or_default();
+    let report = EgressReport { egress_id, status: EgressStatus::Complete, file: None, error: None };
+    look_for_file(app, recording, &report).await
+}
+
 /// Takes a word, in the transaction that holds the session. What is over stays as it is.
 ///
 /// # Errors
@@ -160,6 +167,8 @@ enum Act {
     Heard,
     /// What the report says.
     Report,
+    /// The recorder has forgotten it: the store knows whether it was written.
+    Seek,
     /// It came to nothing; settled or not.
     Fail(bool),
     /// It is over for the recorder too.
@@ -178,7 +187,7 @@ fn decide(recording: &Recording, known: &Known, now: DateTime<Utc>) -> Act {
         (Status::Starting, Known::Over(_) | Known::Absent) => after(GRACE, Act::Fail(true)),
         (Status::Recording, Known::Active(_)) => after(BEAT, Act::Heard),
         (_, Known::Over(_)) => Act::Report,
-        (Status::Recording | Status::Processing, Known::Absent) => after(GRACE, Act::Fail(true)),
+        (Status::Recording | Status::Processing, Known::Absent) => after(GRACE, Act::Seek),
         (Status::Recording, Known::Silent) => after(SILENCE, Act::Fail(false)),
         (Status::Processing, Known::Active(_) | Known::Silent) => overdue,
         (Status::Dropped | Status::Failed | Status::Ready, Known::Absent) => after(GRACE, Act::Settle),
@@ -225,6 +234,7 @@ async fn look(app: &App, active: Option<&[Listed]>, recording: Recording) -> Res
         (Act::Wait, _) => return Ok(()),
         (Act::Heard, _) => Some(Word::Alive),
         (Act::Report, Known::Over(report)) => Some(look_for_file(app, &recording, report).await),
+        (Act::Seek, _) => Some(seek(app, &recording).await),
         _ => None,
     };
     let mut tx = app.begin().await?;
@@ -313,7 +323,7 @@ mod tests {
             for known in known {
                 let act = decide(&recording(status, long, now), &known, now);
                 let goes_on = status == Status::Recording && matches!(known, Known::Active(_));
-                let ends = matches!(act, Act::Fail(_) | Act::Settle | Act::Report);
+                let ends = matches!(act, Act::Fail(_) | Act::Settle | Act::Report | Act::Seek);
                 assert_eq!(ends, !goes_on, "{status:?} {known:?}: {act:?}");
             }
         }
@@ -327,7 +337,8 @@ mod tests {
         assert_eq!(act(Status::Recording, SILENCE - second, Known::Silent), Act::Wait);
         assert_eq!(act(Status::Recording, SILENCE, Known::Silent), Act::Fail(false));
         assert_eq!(act(Status::Recording, GRACE - second, Known::Absent), Act::Wait);
-        assert_eq!(act(Status::Recording, GRACE, Known::Absent), Act::Fail(true));
+        assert_eq!(act(Status::Recording, GRACE, Known::Absent), Act::Seek);
+        assert_eq!(act(Status::Processing, GRACE, Known::Absent), Act::Seek);
         assert_eq!(act(Status::Processing, SILENCE - second, Known::Active("x".to_owned())), Act::Wait);
         assert_eq!(act(Status::Processing, SILENCE, Known::Active("x".to_owned())), Act::Fail(false));
         assert_eq!(act(Status::Starting, GRACE - second, Known::Absent), Act::Wait);

@@ -212,7 +212,7 @@ pub async fn store(
     let object = Object::new(place.scope.area(), keys::stored(place, kind));
     stored::announce(app, &object).await?;
     let mut sink = app.files.write(&object, kind.content_type()).await?;
-    match pass_on(&mut *sink, kind, size, file).await {
+    match pass_on(app, &mut *sink, kind, size, file).await {
         Ok((size, hash)) => {
             app.files.finish(sink).await?;
             Ok(Received { object, size, hash })
@@ -225,7 +225,13 @@ pub async fn store(
 }
 
 /// Passes a body on to the store. Answers how large it was, and its hash.
-async fn pass_on(sink: &mut dyn Sink, kind: Kind, size: Size, file: &mut FilePart) -> Result<(i64, [u8; 32])> {
+async fn pass_on(
+    app: &App,
+    sink: &mut dyn Sink,
+    kind: Kind,
+    size: Size,
+    file: &mut FilePart,
+) -> Result<(i64, [u8; 32])> {
     let mut checker = Checker::new(kind);
     let mut passing = file.pass();
     while let Some(chunk) = passing.next().await? {
@@ -233,7 +239,7 @@ async fn pass_on(sink: &mut dyn Sink, kind: Kind, size: Size, file: &mut FilePar
             break;
         }
         checker.feed(&chunk);
-        sink.write(chunk).await?;
+        app.files.pass(sink, chunk).await?;
     }
     size.check(passing.size())?;
     if !checker.is_of_kind() {

@@ -20,6 +20,9 @@ use super::{Answer, Download, Place, Sink, Store, StoreError, Upload};
 /// How much is sent at a time; S3 takes parts of 5 MiB and more.
 const PART: usize = 5 * 1024 * 1024;
 
+/// How long the parts under way may take before more is taken from whoever sends.
+const PART_LIMIT: Duration = Duration::from_secs(20);
+
 /// How long to wait between looks at a copy that is being made.
 const COPY_PAUSE: Duration = Duration::from_millis(50);
 
@@ -183,7 +186,10 @@ struct Writing(BufWriter);
 
 impl Sink for Writing {
     fn write(&mut self, bytes: Bytes) -> Answer<'_, ()> {
-        Box::pin(async move { Ok(self.0.put(bytes).await?) })
+        Box::pin(async move {
+            let put = tokio::time::timeout(PART_LIMIT, self.0.put(bytes)).await;
+            Ok(put.map_err(|_| StoreError::new("no answer in time"))??)
+        })
     }
 
     fn finish(mut self: Box<Self>) -> Answer<'static, ()> {
@@ -193,7 +199,7 @@ impl Sink for Writing {
     fn abort(mut self: Box<Self>) -> Answer<'static, ()> {
         Box::pin(async move {
             // What was never begun in parts has nothing to take back, and says so by an error.
-            self.0.abort().await.ok();
+            tokio::time::timeout(PART_LIMIT, self.0.abort()).await.ok();
             Ok(())
         })
     }

@@ -34,6 +34,9 @@ use place::FilesPlace;
 /// How long one call to the store may take; sending a file is bounded by its own progress.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// How long [`Files::check`] waits: whoever asks wants to know now.
+const CHECK_LIMIT: Duration = Duration::from_secs(2);
+
 /// How long the answer of [`Files::check`] holds, for whoever asks next.
 const CHECKED_FOR: Duration = Duration::from_secs(5);
 
@@ -214,10 +217,8 @@ impl Files {
         upload: &Upload,
         now: DateTime<Utc>,
     ) -> Result<String, StoreError> {
-        if self.is_away() {
-            return Err(turned_away());
-        }
-        counted("upload_link", self.0.store.upload_link(object, upload, now).await)
+        self.look_if_away().await?;
+        counted("upload_link", in_time(LIMIT, self.0.store.upload_link(object, upload, now)).await)
     }
 
     /// An address that answers a GET until it ends.
@@ -230,7 +231,7 @@ impl Files {
         shown: &Download,
         now: DateTime<Utc>,
     ) -> Result<String, StoreError> {
-        counted("download_link", self.0.store.download_link(object, shown, now).await)
+        counted("download_link", in_time(LIMIT, self.0.store.download_link(object, shown, now)).await)
     }
 
     /// Begins to write an object, which exists when the sink is finished.
@@ -238,10 +239,16 @@ impl Files {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn write(&self, object: &Object, content_type: &str) -> Result<Box<dyn Sink>, StoreError> {
-        if self.is_away() {
-            return Err(turned_away());
-        }
-        self.0.store.write(object, content_type).await
+        self.look_if_away().await?;
+        in_time(LIMIT, self.0.store.write(object, content_type)).await
+    }
+
+    /// Takes the next bytes of an object that is being written.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn pass(&self, sink: &mut dyn Sink, bytes: Bytes) -> Result<(), StoreError> {
+        sink.write(bytes).await.inspect_err(|_| self.learn(false))
     }
 
     /// All bytes were written: now the object exists.
@@ -249,7 +256,7 @@ impl Files {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn finish(&self, sink: Box<dyn Sink>) -> Result<(), StoreError> {
-        let done = sink.finish().await;
+        let done = in_time(LIMIT, sink.finish()).await;
         self.learn(done.is_ok());
         counted("write", done)
     }
@@ -326,7 +333,7 @@ impl Files {
         {
             return if is_good { Ok(()) } else { Err(StoreError::new("not reachable")) };
         }
-        let done = self.call("check", self.0.store.check()).await;
+        let done = self.call_within(CHECK_LIMIT, "check", self.0.store.check()).await;
         *self.0.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), done.is_ok()));
         done
     }
@@ -339,9 +346,13 @@ impl Files {
         counted("sweep", self.0.store.sweep(before).await)
     }
 
-    /// Whether a store far away is not asked at present, because it did not answer. A local disk is always asked.
-    fn is_away(&self) -> bool {
-        self.0.local.is_none() && self.0.breaker.is_open()
+    /// What is no call of its own is not begun while a store far away does not answer; whether it does again is looked
+    /// at now and then. A local disk is always asked.
+    async fn look_if_away(&self) -> Result<(), StoreError> {
+        if self.0.local.is_none() && self.0.breaker.is_open() {
+            return self.check().await.map_err(|_| turned_away());
+        }
+        Ok(())
     }
 
     fn learn(&self, is_good: bool) {
@@ -354,16 +365,21 @@ impl Files {
 
     /// One call: counted, bounded in time, and not made at all while a store far away does not answer.
     async fn call<T>(&self, name: &'static str, work: Answer<'_, T>) -> Result<T, StoreError> {
+        self.call_within(LIMIT, name, work).await
+    }
+
+    async fn call_within<T>(&self, limit: Duration, name: &'static str, work: Answer<'_, T>) -> Result<T, StoreError> {
         if self.0.local.is_none() && !self.0.breaker.admits(Instant::now()) {
             return Err(turned_away());
         }
-        let done = match timeout(LIMIT, work).await {
-            Ok(done) => done,
-            Err(_) => Err(StoreError::new("no answer in time")),
-        };
+        let done = in_time(limit, work).await;
         self.learn(done.is_ok());
         counted(name, done)
     }
+}
+
+async fn in_time<T>(limit: Duration, work: Answer<'_, T>) -> Result<T, StoreError> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(StoreError::new("no answer in time")))
 }
 
 fn turned_away() -> StoreError {
