@@ -88,6 +88,7 @@ impl Checker {
             collect(place, &error, &mut issues);
         }
         find_nul(value, &mut vec![place.into()], &mut issues);
+        find_floats(&self.schema, value, &mut vec![place.into()], &mut issues);
         if issues.is_empty() { Ok(()) } else { Err(issues) }
     }
 
@@ -116,11 +117,7 @@ fn unreadable(place: &str, error: &serde_json::Error) -> Vec<Issue> {
 }
 
 fn parse_text(property: &Value, text: &str) -> Result<Value, (&'static str, &'static str)> {
-    let wants = |word: &str| match property.get("type") {
-        Some(Value::String(kind)) => kind == word,
-        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == word),
-        _ => false,
-    };
+    let wants = |word: &str| wants(property, word);
     if wants("integer") {
         text.parse::<i64>()
             .map(Value::from)
@@ -167,6 +164,45 @@ fn find_nul(value: &Value, at: &mut Vec<Value>, issues: &mut Vec<Issue>) {
             }
         }
         _ => {}
+    }
+}
+
+/// To JSON Schema 5.0 is an integer; it is none here, as no field would take it (settled 16).
+fn find_floats(schema: &Value, value: &Value, at: &mut Vec<Value>, issues: &mut Vec<Issue>) {
+    match value {
+        Value::Number(number)
+            if number.is_f64() && wants(schema, "integer") && issues.iter().all(|issue| issue.loc != *at) =>
+        {
+            let msg = "Input should be a valid integer".to_owned();
+            issues.push(Issue { loc: at.clone(), msg, kind: "int_type" });
+        }
+        Value::Array(items) => {
+            let Some(schema) = schema.get("items") else { return };
+            for (index, item) in items.iter().enumerate() {
+                at.push(index.into());
+                find_floats(schema, item, at, issues);
+                at.pop();
+            }
+        }
+        Value::Object(members) => {
+            let Some(properties) = schema.get("properties") else { return };
+            for (name, member) in members {
+                let Some(schema) = properties.get(name) else { continue };
+                at.push(name.as_str().into());
+                find_floats(schema, member, at, issues);
+                at.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a schema asks for this type, among others perhaps.
+fn wants(schema: &Value, word: &str) -> bool {
+    match schema.get("type") {
+        Some(Value::String(kind)) => kind == word,
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == word),
+        _ => false,
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::client::keys;
-use crate::support::files::{PDF, PNG, attach, complete, declared, fetch, init, objects, put};
+use crate::support::files::{Obstacle, PDF, PNG, attach, complete, declared, fetch, init, objects, put};
 use crate::support::meeting::{Meeting, events_of, of, text, time};
 
 #[tokio::test]
@@ -161,6 +161,8 @@ async fn what_is_too_large_or_of_no_known_type_is_not_begun() {
     ]);
     let long = json!({"filename": "x".repeat(256), "content_type": "image/png", "size_bytes": 1.5});
     m.patient.post(&path, long).await.invalid(&["body.filename string_too_long", "body.size_bytes int_type"]);
+    let float = json!({"filename": "a", "content_type": "image/png", "size_bytes": 5.0});
+    m.patient.post(&path, float).await.invalid(&["body.size_bytes int_type"]);
 }
 
 #[tokio::test]
@@ -306,22 +308,17 @@ async fn what_is_never_completed_lapses() {
 async fn a_store_that_refuses_is_said_before_anything_is_sent() {
     let m = Meeting::start().await;
     let id = m.ongoing().await;
-    let root = m.app.app.config.files_dir();
-    std::fs::create_dir_all(&root).unwrap();
-    // A file where the folder should be.
-    std::fs::write(root.join("sessions"), "in the way").unwrap();
+    let obstacle = Obstacle::at(&m.app, "sessions");
     let body = declared("a.png", "image/png", PNG);
     let refused = m.patient.post(&of(&id, "attachments/init"), body.clone()).await;
     refused.refused(503, "STORAGE_UNAVAILABLE");
     assert_eq!(refused.retry_after(), 1);
-    std::fs::remove_file(root.join("sessions")).unwrap();
+    obstacle.clear();
     let begun = m.patient.post(&of(&id, "attachments/init"), body).await.expect(201);
     put(&begun["upload_url"], "image/png", PNG).await.expect(201);
-    std::fs::rename(root.join("sessions"), root.join("gone")).unwrap();
-    std::fs::write(root.join("sessions"), "in the way").unwrap();
+    let obstacle = Obstacle::at(&m.app, "sessions");
     complete(&m.patient, &id, &begun["id"]).await.refused(503, "STORAGE_UNAVAILABLE");
-    std::fs::remove_file(root.join("sessions")).unwrap();
-    std::fs::rename(root.join("gone"), root.join("sessions")).unwrap();
+    obstacle.clear();
     complete(&m.patient, &id, &begun["id"]).await.expect(200);
 }
 

@@ -1,12 +1,17 @@
 //! One-time codes (connect-v2 1, 2; settled 14).
 
+use std::time::Duration;
+
 use axum::http::Method;
 use chrono::TimeDelta;
 use consilium_storage::accounts::{self};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use crate::support::app::TestApp;
 use crate::support::client::{Answer, Client, keys, send};
+use crate::support::sms::{Fault, SmsPeer};
 
 const PHONE: &str = "+919900112233";
 
@@ -169,7 +174,7 @@ async fn tries_at_once_are_counted_one_by_one() {
     let code = fresh_code(&app, &nobody, PHONE).await;
     let wrong = another(&code);
     let tries = (0..12).map(|_| verify(&nobody, PHONE, &wrong));
-    let answers = futures_util::future::join_all(tries).await;
+    let answers = join_all(tries).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 400).count(), 5);
     assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 7);
 }
@@ -216,10 +221,152 @@ async fn a_doctors_phone_signs_no_doctor_in() {
     assert_ne!(me["id"], json!(doctor.id));
 }
 
+/// A server whose codes go out by this gateway, whose address carries credentials.
+async fn with_gateway(peer: &SmsPeer) -> TestApp {
+    let url = format!("{}/sms?key=k", peer.url.replacen("//", "//user:secret@", 1));
+    TestApp::start_with(|config| config.sms_url = Some(url.into())).await
+}
+
+fn phone(number: usize) -> String {
+    format!("+9199000000{number:02}")
+}
+
+/// The code in the newest message to a phone.
+fn sent_code(peer: &SmsPeer, phone: &str) -> String {
+    let sent = peer.sent_to(phone).pop().unwrap();
+    sent.body["body"].as_str().unwrap()[..6].to_owned()
+}
+
+/// The refusal of a code that could not be sent.
+#[track_caller]
+fn unsent(answer: &Answer) {
+    answer.refused(503, "SMS_UNAVAILABLE");
+    assert_eq!(answer.retry_after(), 1);
+}
+
 #[tokio::test]
 async fn a_gateway_that_is_away_is_said() {
     // Nobody listens on the discard port.
     let app = TestApp::start_with(|config| config.sms_url = Some("http://127.0.0.1:9/sms".into())).await;
-    let answer = request(&app.nobody(), PHONE).await;
-    answer.refused(503, "SMS_UNAVAILABLE");
+    unsent(&request(&app.nobody(), PHONE).await);
+}
+
+#[tokio::test]
+async fn a_code_goes_out_as_one_message_and_signs_in() {
+    let peer = SmsPeer::start().await;
+    let app = with_gateway(&peer).await;
+    let nobody = app.nobody();
+    for (number, platform) in [json!("ios"), json!("android"), Value::Null].into_iter().enumerate() {
+        let phone = phone(number);
+        let body = json!({"phone": phone, "platform": platform});
+        let answer = nobody.post("auth/request-otp", body).await.expect(202);
+        assert_eq!(answer, json!({"message": "OTP sent if phone is valid"}));
+        let [sent] = peer.sent_to(&phone).try_into().unwrap();
+        assert_eq!((sent.method.as_str(), sent.path.as_str()), ("POST", "/sms?key=k"));
+        assert_eq!(sent.headers["content-type"], "application/json");
+        assert_eq!(sent.headers["authorization"], "Basic dXNlcjpzZWNyZXQ=");
+        let code = sent_code(&peer, &phone);
+        let words = format!("{code} is your sign-in code. It is valid for 5 minutes.");
+        assert_eq!(sent.body, json!({"to": phone, "body": words, "platform": platform}));
+        verify(&nobody, &phone, &code).await.expect(200);
+    }
+    let inbox = nobody.get("/dev/inbox.json?channel=sms").await.expect(200);
+    assert_eq!(inbox["items"], json!([]), "codes go nowhere else");
+}
+
+#[tokio::test]
+async fn a_gateway_in_trouble_is_asked_once_more_and_one_that_refuses_is_not() {
+    let peer = SmsPeer::start().await;
+    let app = with_gateway(&peer).await;
+    let nobody = app.nobody();
+    let cases = [
+        (vec![Fault::Status(500)], 202, 2),
+        (vec![Fault::CutOff], 202, 2),
+        (vec![Fault::Status(503), Fault::Status(502)], 503, 2),
+        (vec![Fault::Status(403)], 503, 1),
+        // The status is what counts: every gateway has words of its own.
+        (vec![Fault::Page], 202, 1),
+    ];
+    for (number, (faults, status, tries)) in cases.into_iter().enumerate() {
+        let phone = phone(number);
+        peer.fail(&phone, faults.clone());
+        let answer = request(&nobody, &phone).await;
+        assert_eq!(answer.status, status, "{faults:?}: {}", answer.text);
+        if status == 503 {
+            unsent(&answer);
+        }
+        let sent = peer.sent_to(&phone);
+        assert_eq!(sent.len(), tries, "{faults:?}");
+        assert!(sent.iter().all(|one| one.body == sent[0].body), "the same code");
+    }
+}
+
+#[tokio::test]
+async fn whatever_becomes_of_the_gateway_is_said_in_time() {
+    let peer = SmsPeer::start().await;
+    let app = with_gateway(&peer).await;
+    let nobody = app.nobody();
+    let faults = [Fault::Garbage, Fault::CutOff, Fault::Hang, Fault::Trickle];
+    let phones: Vec<String> = (0..faults.len()).map(phone).collect();
+    for (phone, fault) in phones.iter().zip(faults) {
+        peer.fail(phone, [fault.clone(), fault]);
+    }
+    let started = Instant::now();
+    let answers = join_all(phones.iter().map(|phone| request(&nobody, phone))).await;
+    let spent = started.elapsed();
+    assert!(spent < Duration::from_secs(20), "{spent:?}");
+    for (phone, answer) in phones.iter().zip(&answers) {
+        unsent(answer);
+        assert_eq!(peer.sent_to(phone).len(), 2);
+        // What was not sent was asked for all the same.
+        request(&nobody, phone).await.refused(429, "OTP_RATE_LIMITED");
+    }
+    // When it is back, so are the codes.
+    app.advance(TimeDelta::seconds(31));
+    for phone in &phones {
+        request(&nobody, phone).await.expect(202);
+        verify(&nobody, phone, &sent_code(&peer, phone)).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_code_is_never_carried_to_where_a_redirect_leads() {
+    let (peer, other) = tokio::join!(SmsPeer::start(), SmsPeer::start());
+    let app = with_gateway(&peer).await;
+    let nobody = app.nobody();
+    for (number, status) in [301, 302, 303, 307, 308].into_iter().enumerate() {
+        let phone = phone(number);
+        // To another host; then to a page that would answer 202.
+        let away = Fault::Redirect(status, format!("{}/sms", other.url));
+        let aside = Fault::Redirect(status, format!("{}/login", peer.url));
+        peer.fail(&phone, [away, aside]);
+        unsent(&request(&nobody, &phone).await);
+        assert_eq!(peer.sent_to(&phone).len(), 2, "{status}");
+    }
+    assert!(other.all().is_empty(), "{:?}", other.all());
+    assert!(peer.all().iter().all(|sent| sent.path == "/sms?key=k"), "{:?}", peer.all());
+}
+
+#[tokio::test]
+async fn a_gateway_that_stays_away_is_left_alone_for_a_while() {
+    let peer = SmsPeer::start().await;
+    let app = with_gateway(&peer).await;
+    let nobody = app.nobody();
+    for number in 0..5 {
+        peer.fail(&phone(number), [Fault::CutOff, Fault::Status(500)]);
+        unsent(&request(&nobody, &phone(number)).await);
+    }
+    unsent(&request(&nobody, &phone(5)).await);
+    assert!(peer.sent_to(&phone(5)).is_empty(), "not asked at all");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    for number in 6.. {
+        let answer = request(&nobody, &phone(number)).await;
+        if answer.status == 202 {
+            break;
+        }
+        unsent(&answer);
+        assert!(Instant::now() < deadline, "it is not asked again");
+        sleep(Duration::from_millis(500)).await;
+    }
+    request(&nobody, &phone(99)).await.expect(202);
 }

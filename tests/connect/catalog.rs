@@ -102,6 +102,26 @@ async fn what_cannot_be_looked_for() {
 }
 
 #[tokio::test]
+async fn ten_are_shown_unless_more_are_asked_for() {
+    let app = TestApp::start().await;
+    let nobody = app.nobody();
+    let (mut medicines, mut tests) = ("name,form,provider\n".to_owned(), "name,code,provider\n".to_owned());
+    for number in 10..22 {
+        medicines.push_str(&format!("Measure {number},tablet,p\n"));
+        tests.push_str(&format!("Measure {number},M{number},p\n"));
+    }
+    for file in [medicines, tests] {
+        assert_eq!(bring(&app, file).await.unwrap().written.new, 12);
+    }
+    for path in ["medicines/search", "lab-tests/catalog/search"] {
+        for (query, count) in [("q=measure", 10), ("q=measure&limit=12", 12)] {
+            let found = nobody.get(&format!("{path}?{query}")).await.expect(200);
+            assert_eq!(found.as_array().unwrap().len(), count, "{path}?{query}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn importing_again_changes_nothing_and_a_change_keeps_the_id() {
     let app = app_with_samples().await;
     let nobody = app.nobody();

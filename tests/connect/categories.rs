@@ -63,6 +63,32 @@ async fn a_category_is_made_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn patients_choose_from_what_is_active_by_name() {
+    let app = TestApp::start().await;
+    let (admin, patient) = (app.admin().await, app.patient().await);
+    for name in ["Urology", "dermatology", "Heart", "Cardiology"] {
+        make(&admin, name).await;
+    }
+    let body = json!({"name": "Botany", "is_active": false});
+    admin.post(PATH, body).await.expect(201);
+    let body = json!({"name": "Sleep", "description": "Snoring and more"});
+    let sleep = admin.post(PATH, body).await.expect(201);
+    let all = admin.get(PATH).await.expect(200);
+    let heart = text(&all["items"][3]["id"]);
+    assert_eq!(all["items"][3]["name"], "Heart");
+    admin.patch(&one(heart), json!({"is_active": false})).await.expect(200);
+    let chosen = patient.get("categories/health").await.expect(200);
+    assert_eq!(names(&chosen), ["Cardiology", "dermatology", "Sleep", "Urology"]);
+    assert_eq!(
+        chosen[2],
+        json!({"id": sleep["id"], "name": "Sleep", "description": "Snoring and more", "is_active": true})
+    );
+    for shown in chosen.as_array().unwrap() {
+        assert_eq!((keys(shown), &shown["is_active"]), (vec!["description", "id", "is_active", "name"], &json!(true)));
+    }
+}
+
+#[tokio::test]
 async fn categories_are_listed_by_name_fifty_at_a_time() {
     let app = TestApp::start().await;
     let admin = app.admin().await;

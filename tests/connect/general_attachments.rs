@@ -12,21 +12,29 @@ use crate::support::meeting::{Meeting, events_of, of, text};
 
 const WAV: &[u8] = b"RIFF\x24\0\0\0WAVEfmt and more";
 
+/// Each scope, the folder of its files, and one of them: name, type, bytes.
+pub(super) const FILES: [(&str, &str, &str, &str, &[u8]); 4] = [
+    ("PROFILE", "avatars", "a.png", "image/png", PNG),
+    ("SESSION", "sessions", "a.pdf", "application/pdf", PDF),
+    ("REPORT", "reports", "a.pdf", "application/pdf", PDF),
+    ("RECORDING", "recordings", "a.wav", "audio/wav", WAV),
+];
+
 /// The body of 103.
-fn scoped(scope: &str, id: Option<&str>, filename: &str, kind: &str, size: usize) -> Value {
+pub(super) fn scoped(scope: &str, id: Option<&str>, filename: &str, kind: &str, size: usize) -> Value {
     json!({"scope_type": scope, "scope_id": id, "filename": filename, "content_type": kind, "size_bytes": size})
 }
 
-async fn init(client: &Client, body: Value) -> Answer {
+pub(super) async fn init(client: &Client, body: Value) -> Answer {
     client.post("attachments/init", body).await
 }
 
-async fn complete(client: &Client, id: &Value) -> Answer {
+pub(super) async fn complete(client: &Client, id: &Value) -> Answer {
     client.post(&format!("attachments/{}/complete", text(id)), json!({})).await
 }
 
 /// 106.
-async fn upload(
+pub(super) async fn upload(
     client: &Client,
     scope: &str,
     id: Option<&str>,
@@ -39,12 +47,12 @@ async fn upload(
     post_form(client, "attachments", form(&fields, filename, kind, bytes)).await
 }
 
-async fn list(client: &Client, scope: &str, id: Option<&str>) -> Value {
+pub(super) async fn list(client: &Client, scope: &str, id: Option<&str>) -> Value {
     let id = id.map(|id| format!("&scope_id={id}")).unwrap_or_default();
     client.get(&format!("attachments?scope_type={scope}{id}&include_download_url=true")).await.expect(200)
 }
 
-async fn remove(client: &Client, id: &Value) -> Answer {
+pub(super) async fn remove(client: &Client, id: &Value) -> Answer {
     client.delete(&format!("attachments/{}", text(id))).await
 }
 
@@ -52,10 +60,7 @@ async fn remove(client: &Client, id: &Value) -> Answer {
 async fn a_file_of_each_scope_goes_all_its_ways() {
     let m = Meeting::start().await;
     let id = m.ongoing().await;
-    for (scope, kind, bytes) in
-        [("SESSION", "application/pdf", PDF), ("REPORT", "application/pdf", PDF), ("RECORDING", "audio/wav", WAV)]
-    {
-        let name = if kind == "audio/wav" { "a.wav" } else { "a.pdf" };
+    for &(scope, _, name, kind, bytes) in &FILES[1..] {
         // To the store, then complete.
         let begun = init(&m.patient, scoped(scope, Some(&id), name, kind, bytes.len())).await.expect(201);
         assert_eq!(keys(&begun), ["id", "status", "upload_mode", "upload_url"]);
@@ -150,6 +155,9 @@ async fn the_scope_must_be_named_and_the_callers() {
         "body.scope_type enum",
         "body.size_bytes missing",
     ]);
+    let mut float = scoped("SESSION", Some(&id), "a.pdf", "application/pdf", 5);
+    float["size_bytes"] = json!(5.0);
+    init(&m.patient, float).await.invalid(&["body.size_bytes int_type"]);
     upload(&m.patient, "OTHER", Some("x"), "a.pdf", None, PDF)
         .await
         .invalid(&["body.scope_id uuid_parsing", "body.scope_type enum"]);
@@ -243,16 +251,22 @@ async fn direct_uploads_take_what_was_declared_once() {
         let (client, path) = (client.clone(), path.clone());
         async move { post_form(&client, &path, form(&[], "other.pdf", Some("application/pdf"), bytes)).await }
     };
+    // What the form lacks is said before anything is looked up.
+    let send_nothing = async |client: &Client| {
+        let nothing = reqwest::multipart::Form::new().text("other", "x");
+        post_form(client, &path, nothing).await.invalid(&["body.file missing"]);
+    };
     complete(&m.patient, &begun["id"]).await.refused(409, "UPLOAD_MISSING");
     send_as(&m.doctor, PDF).await.refused(403, "NOT_OWNER");
+    send_nothing(&m.doctor).await;
     for stranger in &m.strangers().await {
         send_as(stranger, PDF).await.refused_plainly(404);
+        send_nothing(stranger).await;
     }
     send_as(&m.patient, &PDF[1..]).await.refused(400, "SIZE_MISMATCH");
     send_as(&m.patient, b"%PDF-1.7\nten pages of results\n%%EOF and more").await.refused(400, "SIZE_MISMATCH");
     send_as(&m.patient, &[b'x'; PDF.len()]).await.refused(400, "UNSUPPORTED_FILE_TYPE");
-    let nothing = reqwest::multipart::Form::new().text("other", "x");
-    post_form(&m.patient, &path, nothing).await.invalid(&["body.file missing"]);
+    send_nothing(&m.patient).await;
     m.patient.act(&path).await.invalid(&["header.content-type value_error"]);
     m.patient
         .act("attachments/x/upload")
@@ -262,6 +276,7 @@ async fn direct_uploads_take_what_was_declared_once() {
     let sent = send_as(&m.patient, PDF).await.expect(200);
     assert_eq!((&sent["id"], &sent["filename"], &sent["status"]), (&begun["id"], &json!("a.pdf"), &json!("UPLOADED")));
     send_as(&m.patient, PDF).await.refused(409, "INVALID_UPLOAD_STATE");
+    send_nothing(&m.patient).await;
     complete(&m.patient, &begun["id"]).await.expect(200);
     assert_eq!(events_of(&m.doctor, "message.attachment").await.len(), 1);
     remove(&m.patient, &begun["id"]).await.expect(204);
@@ -272,38 +287,6 @@ async fn direct_uploads_take_what_was_declared_once() {
     let path = format!("attachments/{}/upload", text(&begun["id"]));
     let sent = post_form(&m.patient, &path, form(&[], "a.pdf", None, PDF)).await;
     sent.refused(409, "INVALID_UPLOAD_STATE");
-}
-
-#[tokio::test]
-async fn a_form_that_never_comes_to_its_file_is_refused() {
-    let m = Meeting::start().await;
-    let post = async |body: String| {
-        let request = m.patient.request(Method::POST, "attachments");
-        send(request.header("content-type", "multipart/form-data; boundary=x").body(body)).await
-    };
-    let field = "--x\r\ncontent-disposition: form-data; name=\"scope_type\"\r\n\r\nNOWHERE\r\n";
-    post(format!("{}--x--\r\n", field.repeat(1000))).await.invalid(&["body.file value_error"]);
-    // Held until a boundary comes, or the end of a head: not for long.
-    let preamble = "nothing ".repeat(3 * 1024 * 1024 / 8);
-    post(format!("{preamble}\r\n--x--\r\n")).await.invalid(&["body.file value_error"]);
-    post(format!("--x\r\nx-{preamble}: 1\r\n\r\n")).await.invalid(&["body.file value_error"]);
-    assert_eq!(objects(&m.app), 0);
-}
-
-#[tokio::test]
-async fn a_form_that_breaks_off_leaves_nothing() {
-    let m = Meeting::start().await;
-    let id = m.ongoing().await;
-    let start = format!(
-        "--b\r\ncontent-disposition: form-data; name=\"scope_type\"\r\n\r\nSESSION\r\n\
-         --b\r\ncontent-disposition: form-data; name=\"scope_id\"\r\n\r\n{id}\r\n\
-         --b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.pdf\"\r\n\r\n%PDF-1.7 and then"
-    );
-    let request = m.patient.request(Method::POST, "attachments");
-    let request = request.header("content-type", "multipart/form-data; boundary=b").body(start);
-    send(request).await.invalid(&["body.file value_error"]);
-    assert_eq!(objects(&m.app), 0);
-    assert_eq!(list(&m.patient, "SESSION", Some(&id)).await["total"], 0);
 }
 
 #[tokio::test]
@@ -326,6 +309,7 @@ async fn deleting_is_the_uploaders_and_once() {
     remove(&m.patient, &json!(Uuid::new_v4())).await.refused_plainly(404);
     // A report that goes by this door is told of like by the other.
     let gone = report(&m.patient, &id, "b.pdf").await;
+    remove(&m.doctor, &gone).await.refused(403, "NOT_OWNER");
     remove(&m.patient, &gone).await.expect(204);
     assert_eq!(events_of(&m.doctor, "report.deleted").await.len(), 1);
     assert_eq!(m.app.audited("attachment.delete", m.patient.id).await, 1);
@@ -337,20 +321,26 @@ async fn a_key_makes_an_upload_repeatable() {
     let m = Meeting::start().await;
     let id = m.ongoing().await;
     let body = scoped("SESSION", Some(&id), "a.pdf", "application/pdf", PDF.len());
-    let first = m.patient.post_once("attachments/init", "one", body.clone()).await.expect(201);
-    assert_eq!(m.patient.post_once("attachments/init", "one", body.clone()).await.expect(201), first);
+    let begun = m.patient.post_once("attachments/init", "one", body.clone()).await.expect(201);
+    assert_eq!(m.patient.post_once("attachments/init", "one", body.clone()).await.expect(201), begun);
     let mut other = body.clone();
     other["size_bytes"] = json!(1);
     m.patient.post_once("attachments/init", "one", other).await.refused(409, "IDEMPOTENCY_MISMATCH");
 
-    let send_once = |bytes: &'static [u8]| {
+    let send_once = |key: &'static str, bytes: &'static [u8]| {
         let fields = [("scope_type", "SESSION".to_owned()), ("scope_id", id.clone())];
         let form = form(&fields, "a.pdf", Some("application/pdf"), bytes);
-        send(m.patient.request(Method::POST, "attachments").header("idempotency-key", "two").multipart(form))
+        send(m.patient.request(Method::POST, "attachments").header("idempotency-key", key).multipart(form))
     };
-    let first = send_once(PDF).await.expect(201);
-    assert_eq!(send_once(PDF).await.expect(201), first);
-    send_once(b"%PDF-another").await.refused(409, "IDEMPOTENCY_MISMATCH");
+    let first = send_once("two", PDF).await.expect(201);
+    assert_eq!(send_once("two", PDF).await.expect(201), first);
+    send_once("two", b"%PDF-another").await.refused(409, "IDEMPOTENCY_MISMATCH");
+    // The session may have ended before the repeat comes.
+    m.doctor.act(&of(&id, "end")).await.expect(200);
+    assert_eq!(m.patient.post_once("attachments/init", "one", body).await.expect(201), begun);
+    assert_eq!(send_once("two", PDF).await.expect(201), first);
+    let ended = json!({"current_status": "ENDED"});
+    send_once("three", PDF).await.refused_with(409, "INVALID_SESSION_STATE", &ended);
     assert_eq!(list(&m.patient, "SESSION", Some(&id)).await["total"], 1);
     assert_eq!(events_of(&m.doctor, "message.attachment").await.len(), 1);
 }

@@ -149,6 +149,10 @@ async fn everybody_sees_what_runs_today_and_changes_at_once() {
 
     admin.patch(&format!("{path}/{big}"), json!({"is_active": false})).await.expect(200);
     assert_eq!(running(&app).await, ["small"]);
+    let all = admin.get(path).await.expect(200);
+    let off: Vec<&Value> =
+        all["items"].as_array().unwrap().iter().filter(|offer| offer["is_active"] == false).collect();
+    assert_eq!((&all["total"], off.len(), &off[0]["id"]), (&json!(4), 1, &json!(big)));
     admin.patch(&format!("{path}/{big}"), json!({"is_active": true, "title": "BIG"})).await.expect(200);
     assert_eq!(running(&app).await, ["small", "BIG"]);
     assert_eq!(admin.delete(&format!("{path}/{small}")).await.status, 204);

@@ -10,6 +10,7 @@ use consilium_storage::testing::Scratch;
 use serde_json::{Value, json};
 
 use crate::support::client::keys;
+use crate::support::files::Obstacle;
 use crate::support::meeting::{Meeting, of, text, time};
 
 fn path(session: &str) -> String {
@@ -133,6 +134,28 @@ async fn one_that_is_gone_from_the_store_is_made_again() {
     let second = m.patient.get(&path(&id)).await.expect(200);
     assert_ne!(second["generated_at"], first["generated_at"]);
     assert_eq!(fetch(&m, &second).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_is_said_and_asked_again_next_time() {
+    let m = Meeting::start().await;
+    let id = m.ongoing().await;
+    m.doctor.post(&of(&id, "prescription"), body("Dolo 650 Tablet")).await.expect(201);
+    let obstacle = Obstacle::at(&m.app, "prescriptions");
+    let refused = m.patient.get(&path(&id)).await;
+    refused.refused(503, "STORAGE_UNAVAILABLE");
+    assert_eq!(refused.retry_after(), 1);
+    obstacle.clear();
+    let made = m.patient.get(&path(&id)).await.expect(200);
+    // One that was made before is looked for, too.
+    let obstacle = Obstacle::at(&m.app, "prescriptions");
+    for client in [&m.patient, &m.doctor] {
+        client.get(&path(&id)).await.refused(503, "STORAGE_UNAVAILABLE");
+    }
+    obstacle.clear();
+    let again = m.doctor.get(&path(&id)).await.expect(200);
+    assert_eq!(again["generated_at"], made["generated_at"]);
+    assert_eq!(fetch(&m, &again).await.0, 200);
 }
 
 #[tokio::test]

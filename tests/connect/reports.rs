@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::client::keys;
-use crate::support::files::{PDF, PNG, complete_report, fetch, init_report, objects, put, report};
+use crate::support::files::{Obstacle, PDF, PNG, complete_report, fetch, init_report, objects, put, report};
 use crate::support::meeting::{Meeting, events_of, of, text, time};
 
 fn one(session: &str, id: &Value) -> String {
@@ -182,4 +182,25 @@ async fn doctors_do_not_write_reports_and_strangers_see_none() {
     let other = m.ongoing().await;
     m.patient.get(&one(&other, &known)).await.refused_plainly(404);
     m.patient.delete(&one(&other, &known)).await.refused_plainly(404);
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_is_said_and_what_was_begun_goes_on_afterwards() {
+    let m = Meeting::start().await;
+    let id = m.ongoing().await;
+    let begin = || init_report(&m.patient, &id, "a.pdf", "application/pdf", PDF.len());
+    let obstacle = Obstacle::at(&m.app, "reports");
+    let refused = begin().await;
+    refused.refused(503, "STORAGE_UNAVAILABLE");
+    assert_eq!(refused.retry_after(), 1);
+    obstacle.clear();
+    let begun = begin().await.expect(201);
+    put(&begun["sas_url"], "application/pdf", PDF).await.expect(201);
+    let obstacle = Obstacle::at(&m.app, "reports");
+    complete_report(&m.patient, &id, &begun["report_id"]).await.refused(503, "STORAGE_UNAVAILABLE");
+    m.patient.get(&one(&id, &begun["report_id"])).await.refused_plainly(404);
+    assert!(events_of(&m.doctor, "report.uploaded").await.is_empty());
+    obstacle.clear();
+    complete_report(&m.patient, &id, &begun["report_id"]).await.expect(200);
+    assert_eq!(events_of(&m.doctor, "report.uploaded").await.len(), 1);
 }

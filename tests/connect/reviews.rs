@@ -271,6 +271,7 @@ async fn the_desk_filters_and_sorts() {
     assert_eq!(ids(&format!("date_from={at}&date_to={at}")).await, ["high"]);
     assert_eq!(ids(&format!("date_to={today}T23:59:59Z")).await, ["low"]);
 
+    assert!(m.app.audited("reviews.list", m.patient.id).await > 0);
     let page = m.doctor.get("doctors/me/reviews?has_reply=true").await.expect(200);
     let item = &page["items"][0];
     assert_eq!(
@@ -308,6 +309,22 @@ async fn the_desk_filters_and_sorts() {
     ]);
     let turned = m.doctor.get(&format!("doctors/me/reviews?date_from={tomorrow}&date_to={today}")).await;
     turned.invalid(&["query.date_from value_error"]);
+}
+
+#[tokio::test]
+async fn the_desk_shows_ten_at_a_time_within_its_bounds() {
+    let app = TestApp::start().await;
+    let doctor = app.doctor().await;
+    let empty = json!({"items": [], "total": 0, "limit": 10, "offset": 0, "has_more": false});
+    assert_eq!(doctor.get("doctors/me/reviews").await.expect(200), empty);
+    for (query, failure) in [
+        ("limit=0", "query.limit greater_than_equal"),
+        ("limit=101", "query.limit less_than_equal"),
+        ("offset=-1", "query.offset greater_than_equal"),
+        ("rating=0", "query.rating greater_than_equal"),
+    ] {
+        doctor.get(&format!("doctors/me/reviews?{query}")).await.invalid(&[failure]);
+    }
 }
 
 #[tokio::test]

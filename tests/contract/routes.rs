@@ -16,10 +16,20 @@ fn is_unrouted(answer: &Answer) -> bool {
     answer.status == 405 || answer.body["detail"] == "Path not found"
 }
 
+/// Whether a row asks for nothing but what its path names: a name of nothing is 404 then, whatever else is the matter.
+fn asks_for_a_name_alone(document: &Value, row: &Row) -> bool {
+    let path = row.path.strip_suffix('/').unwrap_or(row.path);
+    let operation = &document["paths"][path][row.method.as_str().to_lowercase()];
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    let mut inputs = parameters.filter(|parameter| parameter["in"] != "path").chain([&operation["requestBody"]]);
+    row.path.contains('{') && inputs.all(|input| input["required"] != true)
+}
+
 #[tokio::test]
 async fn every_row_is_served_and_asks_for_a_token_where_the_table_does() {
     let app = TestApp::start().await;
     let nobody = app.nobody();
+    let document = nobody.get("/openapi.json").await.expect(200);
     for row in list::served() {
         let answer = ask(&nobody, &row.method, &row.path_to_nothing()).await;
         assert!(!is_unrouted(&answer), "{} {} {}: {}", row.id, row.method, row.path, answer.text);
@@ -27,6 +37,8 @@ async fn every_row_is_served_and_asks_for_a_token_where_the_table_does() {
             answer.refused_plainly(401);
         } else if matches!(row.id, "C47" | "C116") {
             answer.refused(401, "BAD_SIGNATURE");
+        } else if asks_for_a_name_alone(&document, &row) {
+            answer.refused_plainly(404);
         } else {
             assert_ne!(answer.status, 401, "{}: {}", row.id, answer.text);
         }
@@ -37,6 +49,8 @@ async fn every_row_is_served_and_asks_for_a_token_where_the_table_does() {
 async fn every_row_serves_its_roles_and_no_others() {
     let app = TestApp::start().await;
     let callers = Callers::of(&app).await;
+    let document = app.nobody().get("/openapi.json").await.expect(200);
+    let mut looked_up = 0;
     for row in list::served() {
         let Some(roles) = row.roles() else { continue };
         for (role, caller) in callers.all() {
@@ -49,11 +63,16 @@ async fn every_row_serves_its_roles_and_no_others() {
                 let who = format!("{} by {role:?}: {} {}", row.id, answer.status, answer.text);
                 assert!(!is_unrouted(&answer) && !matches!(answer.status, 401 | 403), "{who}");
                 assert!(answer.status >= 400 || row.ok.contains(&answer.status), "{who}");
+                if asks_for_a_name_alone(&document, &row) {
+                    answer.refused_plainly(404);
+                    looked_up += 1;
+                }
             } else {
                 answer.refused(403, "WRONG_ROLE");
             }
         }
     }
+    assert!(looked_up >= 40, "{looked_up} answers of 404");
 }
 
 #[tokio::test]

@@ -176,7 +176,7 @@ pub async fn respond(app: &App, caller: &Account, id: FollowupId, body: Respond)
 /// 90: the doctor's answer to the patient's date.
 ///
 /// # Errors
-/// 404, 409 `ILLEGAL_TRANSITION` unless PENDING_DOCTOR.
+/// 404, 409 `ILLEGAL_TRANSITION` unless PENDING_DOCTOR, and for a date that has passed meanwhile.
 pub async fn respond_to_proposal(app: &App, caller: &Account, id: FollowupId, accept: bool) -> Result<FollowUp> {
     let mut tx = app.begin().await?;
     let mut followup = part(&mut tx, caller, id).await?;
@@ -189,7 +189,12 @@ pub async fn respond_to_proposal(app: &App, caller: &Account, id: FollowupId, ac
         return change(app, tx, caller, followup, "followup.refuse", Emitted::FollowupRejected).await;
     }
     if let (Some(date), time) = (followup.proposed_date.take(), followup.proposed_time.take()) {
-        set_schedule(&mut followup, date, time)?;
+        let schedule = set_schedule(&mut followup, date, time)?;
+        let now = tx.now();
+        if followup.lapses_at <= now {
+            return Err(illegal(Status::PendingDoctor));
+        }
+        reminders::plan(tx.conn(), id.0, &schedule.reminders(now)).await?;
     }
     change(app, tx, caller, followup, "followup.agree", Emitted::FollowupAccepted).await
 }
@@ -260,16 +265,16 @@ fn zone_of(followup: &Followup) -> Result<Tz> {
     followup.scheduled_timezone.parse().map_err(|_| Error::internal("a stored time zone that is none"))
 }
 
-fn set_schedule(followup: &mut Followup, date: NaiveDate, time: Option<NaiveTime>) -> Result<()> {
+fn set_schedule(followup: &mut Followup, date: NaiveDate, time: Option<NaiveTime>) -> Result<Schedule> {
     let schedule = Schedule { date, time, zone: zone_of(followup)? };
     followup.scheduled_date = date;
     followup.scheduled_time = time;
     followup.scheduled_at = schedule.at();
     followup.lapses_at = schedule.lapses_at();
-    Ok(())
+    Ok(schedule)
 }
 
-/// Writes the changed follow-up and its reminders, and tells the other party.
+/// Writes the changed follow-up, drops its reminders where it is over, and tells the other party.
 async fn change(
     app: &App,
     mut tx: Tx,
@@ -281,9 +286,10 @@ async fn change(
     let now = tx.now();
     followup.updated_at = now;
     followups::update(tx.conn(), &followup).await?;
-    let schedule = Schedule { date: followup.scheduled_date, time: followup.scheduled_time, zone: zone_of(&followup)? };
-    let planned = if followup.status.is_final() { Vec::new() } else { schedule.reminders(now) };
-    reminders::plan(tx.conn(), followup.id.0, &planned).await?;
+    // What is planned stays otherwise: also what is due and about to be sent.
+    if followup.status.is_final() {
+        reminders::cancel(tx.conn(), followup.id.0).await?;
+    }
     caller.note(&mut tx, action, followup.patient_id, Some(followup.session_id)).await?;
     let other = followup.user(followup.party(caller.id).map_or(Party::Client, Party::other));
     let view = followup.view();

@@ -136,7 +136,102 @@ mod tests {
         assert_eq!(samoa.at(), utc("2011-12-30T22:00:00Z"));
     }
 
+    /// Summer time north and south of the equator, by half an hour, at midnight, and none at all.
+    const ZONES: [Tz; 5] =
+        [Tz::America__New_York, Tz::Europe__London, Tz::Australia__Lord_Howe, Tz::America__Santiago, Tz::Asia__Kolkata];
+
+    fn offset(zone: Tz, at: DateTime<Utc>) -> TimeDelta {
+        TimeDelta::seconds(zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc().into())
+    }
+
+    /// The minutes at which the clocks of a zone are changed, from 2016 to 2035.
+    fn changes(zone: Tz) -> Vec<DateTime<Utc>> {
+        const DAY: i64 = 24 * 60;
+        let begin = utc("2016-01-01T00:00:00Z");
+        let minute = |number: i64| begin + TimeDelta::minutes(number);
+        let is_same = |one: i64, other: i64| offset(zone, minute(one)) == offset(zone, minute(other));
+        let within = |day: i64| {
+            let (mut before, mut after) = (day * DAY, (day + 1) * DAY);
+            if is_same(before, after) {
+                return None;
+            }
+            while after - before > 1 {
+                let middle = i64::midpoint(before, after);
+                if is_same(before, middle) {
+                    before = middle;
+                } else {
+                    after = middle;
+                }
+            }
+            Some(minute(after))
+        };
+        (0..20 * 365 + 5).filter_map(within).collect()
+    }
+
+    /// All of them; where the clocks are never changed, New York's are as good as any other times.
+    fn all_changes() -> Vec<(Tz, DateTime<Utc>)> {
+        let york = changes(Tz::America__New_York);
+        let of = |zone: Tz| {
+            let own = changes(zone);
+            let times = if own.is_empty() { york.clone() } else { own };
+            times.into_iter().map(move |at| (zone, at))
+        };
+        ZONES.into_iter().flat_map(of).collect()
+    }
+
+    #[test]
+    fn changes_are_found() {
+        let york = changes(Tz::America__New_York);
+        assert_eq!(york.len(), 40);
+        assert!(york.contains(&utc("2026-03-08T07:00:00Z")) && york.contains(&utc("2026-11-01T06:00:00Z")));
+        assert!(changes(Tz::Australia__Lord_Howe).contains(&utc("2026-10-03T15:30:00Z")));
+        assert!(changes(Tz::Asia__Kolkata).is_empty());
+    }
+
     proptest! {
+        /// Around a change of the clocks, at skipped and doubled times too: the first instant at which the wall shows
+        /// the time, or as far after the gap as the time is into it. The reminders count from that instant.
+        #[test]
+        fn times_around_a_change_of_the_clocks(
+            (zone, change) in prop::sample::select(all_changes()),
+            minute in -180..=180_i64,
+        ) {
+            let [old, new] = [change - TimeDelta::minutes(1), change].map(|at| offset(zone, at));
+            let wall = change.naive_utc() + old + TimeDelta::minutes(minute);
+            let read = |offset: TimeDelta| (wall - offset).and_utc();
+            let shows_it = |at: &DateTime<Utc>| at.with_timezone(&zone).naive_local() == wall;
+            let first = [read(old), read(new)].into_iter().filter(shows_it).min();
+            let schedule = Schedule { date: wall.date(), time: Some(wall.time()), zone };
+            let at = schedule.at();
+            prop_assert_eq!(at, first.unwrap_or_else(|| read(old)));
+            let skipped = if first.is_some() { TimeDelta::zero() } else { new - old };
+            prop_assert_eq!(at.with_timezone(&zone).naive_local() - wall, skipped);
+            prop_assert_eq!(schedule.lapses_at(), at);
+            let reminders = [(Kind::FollowupDay, TimeDelta::hours(24)), (Kind::FollowupHour, TimeDelta::hours(1))];
+            let reminders = reminders.map(|(kind, before)| (kind, at - before));
+            prop_assert_eq!(schedule.reminders(DateTime::UNIX_EPOCH), reminders);
+        }
+
+        /// The day of a change and those beside it: the wall shows nine on the day before.
+        #[test]
+        fn days_around_a_change_of_the_clocks(
+            (zone, change) in prop::sample::select(all_changes()),
+            later in 0..4_u64,
+        ) {
+            let date = change.with_timezone(&zone).date_naive() - Days::new(1) + Days::new(later);
+            let day = Schedule { date, time: None, zone };
+            let nine = (date - Days::new(1)).and_time(NaiveTime::MIN) + TimeDelta::hours(9);
+            let due = day.reminders(DateTime::UNIX_EPOCH);
+            let shown: Vec<_> =
+                due.iter().map(|(kind, due)| (*kind, due.with_timezone(&zone).naive_local())).collect();
+            prop_assert_eq!(shown, [(Kind::FollowupDay, nine)]);
+            // It begins with its first minute, which may not be midnight, and lasts as long as the clocks have it.
+            let begins = day.at().with_timezone(&zone).naive_local();
+            prop_assert!(begins.date() == date && begins - date.and_time(NaiveTime::MIN) <= TimeDelta::hours(1));
+            let lasts = (day.lapses_at() - day.at()).num_minutes();
+            prop_assert!([23 * 60, 24 * 60 - 30, 24 * 60, 24 * 60 + 30, 25 * 60].contains(&lasts), "{}", lasts);
+        }
+
         /// In every zone, at every minute of many years: what exists is kept, later on the wall is never earlier in time,
         /// and a reminder is due before its appointment.
         #[test]

@@ -4,7 +4,6 @@ use consilium_storage::audit::{self, Entry};
 use consilium_storage::connect::doctors::profile;
 use consilium_storage::connect::payloads::{ReviewNotice, ReviewReminder};
 use consilium_storage::connect::reviews::{self, Filter, NewReview, Order, Reply, Review};
-use consilium_storage::database::Conn;
 use consilium_storage::events::Event;
 use consilium_storage::ids::{ReviewId, SessionId, UserId};
 use consilium_storage::reminders;
@@ -76,7 +75,10 @@ pub async fn wall(app: &App, doctor: UserId, query: &WallQuery) -> Result<Page<P
     let mut conn = app.conn().await?;
     let found = profile::find(&mut conn, doctor).await?;
     found.filter(profile::Doctor::is_visible).ok_or(Error::NotFound("Doctor"))?;
-    page(&mut conn, doctor, &Filter::default(), Order::DateDown, (query.limit, query.offset)).await
+    let (filter, page) = (Filter::default(), (query.limit, query.offset));
+    let total = reviews::count_of_doctor(&mut conn, doctor, &filter).await?;
+    let found = reviews::list_of_doctor(&mut conn, doctor, &filter, Order::DateDown, page).await?;
+    Ok(Page::new(found.into_iter().map(PublicReview::from).collect(), total, query.limit, query.offset))
 }
 
 /// 26: the doctor's own.
@@ -86,20 +88,18 @@ pub async fn wall(app: &App, doctor: UserId, query: &WallQuery) -> Result<Page<P
 pub async fn desk(app: &App, caller: &Account, query: DeskQuery) -> Result<Page<DeskReview>> {
     let (from, until) = calendar::range(query.date_from, query.date_to)?;
     let filter = Filter { rating: query.rating, has_reply: query.has_reply, from, until };
-    let mut conn = app.conn().await?;
-    page(&mut conn, caller.id, &filter, query.sort_by.into(), (query.limit, query.offset)).await
-}
-
-async fn page<T: From<Review>>(
-    conn: &mut Conn,
-    doctor: UserId,
-    filter: &Filter,
-    order: Order,
-    (limit, offset): (i64, i64),
-) -> Result<Page<T>> {
-    let total = reviews::count_of_doctor(conn, doctor, filter).await?;
-    let found = reviews::list_of_doctor(conn, doctor, filter, order, (limit, offset)).await?;
-    Ok(Page::new(found.into_iter().map(T::from).collect(), total, limit, offset))
+    let (order, page) = (query.sort_by.into(), (query.limit, query.offset));
+    let mut tx = app.begin().await?;
+    let total = reviews::count_of_doctor(tx.conn(), caller.id, &filter).await?;
+    let found = reviews::list_of_doctor(tx.conn(), caller.id, &filter, order, page).await?;
+    let mut patients: Vec<_> = found.iter().map(|review| review.patient_id).collect();
+    patients.sort_unstable();
+    patients.dedup();
+    let (at, role) = (tx.now(), caller.role.as_str());
+    let entry = Entry { at, actor: Some(caller.id), role, action: "reviews.list", subject: None, session: None };
+    audit::append_for_each(tx.conn(), entry, &patients).await?;
+    app.commit(tx).await?;
+    Ok(Page::new(found.into_iter().map(DeskReview::from).collect(), total, query.limit, query.offset))
 }
 
 /// 27: the first and only reply.

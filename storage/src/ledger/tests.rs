@@ -2,11 +2,12 @@
 //! The ledger's promises, kept by the database: it adds up whatever is done, dropped or cut off.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use sqlx::{AssertSqlSafe, Connection, PgPool};
+use sqlx::{AssertSqlSafe, Connection, PgPool, Postgres, Transaction};
 
 use super::*;
 use crate::testing::{TestDb, database};
@@ -245,6 +246,8 @@ enum End {
     Rollback,
     /// The connection is gone before the commit.
     Cut,
+    /// It is committed, the answer is lost, and the caller asks for the same again.
+    Lost,
 }
 
 const PATIENTS: usize = 3;
@@ -258,7 +261,7 @@ fn step() -> impl Strategy<Value = (Step, End)> {
         2 => (0..20_usize).prop_map(|which| Step::Refund { which }),
         2 => (0..20_usize).prop_map(|which| Step::Repeat { which }),
     ];
-    (step, prop_oneof![6 => Just(End::Commit), 2 => Just(End::Rollback), 1 => Just(End::Cut)])
+    (step, prop_oneof![6 => Just(End::Commit), 2 => Just(End::Rollback), 1 => Just(End::Cut), 2 => Just(End::Lost)])
 }
 
 /// What should be in the wallets, kept beside the database.
@@ -293,7 +296,7 @@ impl Model {
     }
 }
 
-/// Runs one step and its end; the model learns of it only where the commit was answered.
+/// Runs one step and its end; the model learns of it only where it was committed, and once.
 async fn run(world: &World, model: &mut Model, patients: &[UserId], step: &Step, end: End) {
     let mut tx = world.pool.begin().await.unwrap();
     let (posting, expected) = match step {
@@ -325,22 +328,28 @@ async fn run(world: &World, model: &mut Model, patients: &[UserId], step: &Step,
     let outcome = post(&mut tx, &posting).await;
     assert_eq!(matches!(outcome, Ok(Some(_))), expected, "{step:?}: {outcome:?}");
     match end {
-        End::Commit if outcome.is_ok() => {
+        End::Commit | End::Lost if outcome.is_ok() => {
             tx.commit().await.unwrap();
+            if matches!(end, End::Lost) {
+                let again = post_alone(&world.pool, &posting).await;
+                assert!(matches!(again, Ok(None)), "{step:?}: {again:?}");
+            }
             if expected {
                 model.take(posting);
             }
         }
-        End::Cut => {
-            let pid: Option<i32> =
-                sqlx::query_scalar("select pg_backend_pid()").fetch_optional(&mut *tx).await.ok().flatten();
-            if let Some(pid) = pid {
-                let mut owner = PgConnection::connect_with(&world.database.options).await.unwrap();
-                sqlx::query("select pg_terminate_backend($1, 5000)").bind(pid).execute(&mut owner).await.unwrap();
-                assert!(tx.commit().await.is_err());
-            }
-        }
-        End::Commit | End::Rollback => tx.rollback().await.unwrap(),
+        End::Cut => cut(world, tx).await,
+        End::Commit | End::Lost | End::Rollback => tx.rollback().await.unwrap(),
+    }
+}
+
+/// Cuts the transaction's connection; after a refusal it is only dropped.
+async fn cut(world: &World, mut tx: Transaction<'static, Postgres>) {
+    let pid: Option<i32> = sqlx::query_scalar("select pg_backend_pid()").fetch_optional(&mut *tx).await.ok().flatten();
+    if let Some(pid) = pid {
+        let mut owner = PgConnection::connect_with(&world.database.options).await.unwrap();
+        sqlx::query("select pg_terminate_backend($1, 5000)").bind(pid).execute(&mut owner).await.unwrap();
+        assert!(tx.commit().await.is_err());
     }
 }
 
@@ -366,6 +375,24 @@ fn it_adds_up_whatever_is_done_dropped_or_cut_off() {
             Ok(())
         })
         .unwrap();
+}
+
+/// Whoever asks again does not know whether the first commit stands, is under way, or was never made.
+#[tokio::test]
+async fn a_commit_that_nobody_waits_for_is_not_made_twice() {
+    let world = World::new().await;
+    let patient = UserId::new();
+    for round in 1..=20 {
+        let top_up = recharge(patient, 100);
+        let mut tx = world.pool.begin().await.unwrap();
+        post(&mut tx, &top_up).await.unwrap().unwrap();
+        // It is sent, and the caller is gone before the answer.
+        tokio::time::timeout(Duration::ZERO, tx.commit()).await.ok();
+        post_alone(&world.pool, &top_up).await.unwrap();
+        assert_eq!(post_alone(&world.pool, &top_up).await.unwrap(), None);
+        assert_eq!(world.balance(patient).await, Paise(100 * round));
+    }
+    assert_eq!(world.adds_up().await.postings, 20);
 }
 
 #[tokio::test]

@@ -153,7 +153,14 @@ async fn one_doctor_by_id_and_by_slug() {
 async fn categories_want_a_complete_profile() {
     let app = TestApp::start().await;
     assert_eq!(app.patient().await.get("categories/health").await.expect(200), json!([]));
-    app.new_patient().await.get("categories/health").await.refused(409, "PROFILE_INCOMPLETE");
+    let patient = app.new_patient().await;
+    patient.get("categories/health").await.refused(409, "PROFILE_INCOMPLETE");
+    for half in [json!({"sex": "female", "age": null}), json!({"sex": null, "age": 30})] {
+        patient.patch("users/me", half).await.expect(200);
+        patient.get("categories/health").await.refused(409, "PROFILE_INCOMPLETE");
+    }
+    patient.patch("users/me", json!({"sex": "female"})).await.expect(200);
+    assert_eq!(patient.get("categories/health").await.expect(200), json!([]));
     app.nobody().get("categories/health").await.refused_plainly(401);
     app.doctor().await.get("categories/health").await.refused(403, "WRONG_ROLE");
 }

@@ -1,6 +1,6 @@
 //! 89, 90, 91: the patient answers, the doctor answers the patient's date, either calls it off.
 
-use chrono::TimeDelta;
+use chrono::{Days, TimeDelta};
 use serde_json::{Value, json};
 
 use super::{NO_ID, in_days, in_status, path, propose, respond, scheduled, settle};
@@ -117,9 +117,24 @@ async fn one_proposal_replaces_another() {
     let second = propose(&m.patient, &followup, date, Some("08:00:00")).await.expect(200);
     assert_eq!((&second["proposed_time"], &second["status"]), (&json!("08:00:00"), &json!("PENDING_DOCTOR")));
     assert_eq!(events_of(&m.doctor, "followup.rescheduled").await.len(), 2);
-    propose(&m.patient, &followup, in_days(&m, 0) - chrono::Days::new(2), None).await.refused(400, "DATE_IN_PAST");
+    propose(&m.patient, &followup, in_days(&m, 0) - Days::new(2), None).await.refused(400, "DATE_IN_PAST");
     let agreed = settle(&m.doctor, &followup, true).await.expect(200);
     assert_eq!(agreed["scheduled_time"], "08:00:00");
+}
+
+#[tokio::test]
+async fn a_proposal_must_be_to_come() {
+    let m = Meeting::start().await;
+    let followup = scheduled(&m).await;
+    let before = m.kinds().await;
+    let today = in_days(&m, 0);
+    // In India that midnight has passed, whatever the hour here.
+    for (date, time) in [(today - Days::new(2), None), (today, Some("00:00:00"))] {
+        propose(&m.patient, &followup, date, time).await.refused(400, "DATE_IN_PAST");
+    }
+    assert_eq!(m.patient.get(&path(&followup, "")).await.expect(200), followup);
+    assert_eq!(m.kinds().await, before, "nobody is told of it");
+    propose(&m.patient, &followup, in_days(&m, 2), None).await.expect(200);
 }
 
 #[tokio::test]
@@ -166,6 +181,17 @@ async fn what_is_over_is_not_called_off() {
         refused.refused_with(409, "ILLEGAL_TRANSITION", &json!({"current_status": "ACCEPTED"}));
         assert_eq!(client.act(&path(&cancelled, "/cancel")).await.expect(200), cancelled);
     }
+}
+
+#[tokio::test]
+async fn a_proposal_whose_date_has_passed_is_only_refused() {
+    let m = Meeting::start().await;
+    let followup = in_status(&m, "PENDING_DOCTOR").await;
+    m.app.advance(TimeDelta::days(11));
+    let late = settle(&m.doctor, &followup, true).await;
+    late.refused_with(409, "ILLEGAL_TRANSITION", &json!({"current_status": "PENDING_DOCTOR"}));
+    assert_eq!(m.doctor.get(&path(&followup, "")).await.expect(200), followup);
+    assert_eq!(settle(&m.doctor, &followup, false).await.expect(200)["status"], "REJECTED");
 }
 
 #[tokio::test]

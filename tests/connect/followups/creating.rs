@@ -7,6 +7,12 @@ use super::{NO_ID, in_days, path};
 use crate::support::client::keys;
 use crate::support::meeting::{Meeting, events_of, of, text, time};
 
+/// The doors of an ended session: its own, its review's and the list's. All take a body that names the session too.
+async fn doors(m: &Meeting, session: &str) -> [String; 3] {
+    let review = m.patient.post("reviews", json!({"session_id": session, "rating": 5})).await.expect(201);
+    [of(session, "followup"), format!("doctors/me/reviews/{}/followup", text(&review["id"])), "followups/".to_owned()]
+}
+
 #[tokio::test]
 async fn a_follow_up_is_scheduled_by_any_of_three_doors() {
     let m = Meeting::start().await;
@@ -60,30 +66,27 @@ async fn whose_session_and_in_which_state() {
     let m = Meeting::start().await;
     let [_, other] = m.strangers().await;
     let session = m.ended().await;
-    let review = m.patient.post("reviews", json!({"session_id": session, "rating": 5})).await.expect(201);
-    let body = json!({"scheduled_date": in_days(&m, 3)});
-    let with = |parent: &str| json!({"parent_session_id": parent, "scheduled_date": in_days(&m, 3)});
-    let by_review = format!("doctors/me/reviews/{}/followup", text(&review["id"]));
-    for foreign in [of(&session, "followup"), by_review.clone()] {
-        other.post(&foreign, body.clone()).await.refused_plainly(404);
+    let body = |session: &str| json!({"parent_session_id": session, "scheduled_date": in_days(&m, 3)});
+    for door in &doors(&m, &session).await {
+        other.post(door, body(&session)).await.refused_plainly(404);
+        m.patient.post(door, body(&session)).await.refused(403, "WRONG_ROLE");
+        m.app.nobody().post(door, body(&session)).await.refused_plainly(401);
     }
-    other.post("followups/", with(&session)).await.refused_plainly(404);
-    for nothing in [of(NO_ID, "followup"), format!("doctors/me/reviews/{NO_ID}/followup")] {
-        m.doctor.post(&nothing, body.clone()).await.refused_plainly(404);
+    for nothing in [of(NO_ID, "followup"), format!("doctors/me/reviews/{NO_ID}/followup"), "followups/".to_owned()] {
+        m.doctor.post(&nothing, body(NO_ID)).await.refused_plainly(404);
     }
-    for door in [of(&session, "followup"), by_review, "followups/".to_owned()] {
-        m.patient.post(&door, with(&session)).await.refused(403, "WRONG_ROLE");
-        m.app.nobody().post(&door, with(&session)).await.refused_plainly(401);
-    }
+    // A review has an ended session.
+    let refuse = async |session: &str, status: &str| {
+        for door in [of(session, "followup"), "followups/".to_owned()] {
+            let refused = m.doctor.post(&door, body(session)).await;
+            refused.refused_with(409, "INVALID_SESSION_STATE", &json!({"current_status": status}));
+        }
+    };
     for status in ["REJECTED", "CANCELLED", "EXPIRED"] {
-        let closed = m.closed(status).await;
-        let refused = m.doctor.post(&of(&closed, "followup"), body.clone()).await;
-        refused.refused_with(409, "INVALID_SESSION_STATE", &json!({"current_status": status}));
+        refuse(&m.closed(status).await, status).await;
     }
-    let requested = m.requested().await;
-    let refused = m.doctor.post("followups/", with(&requested)).await;
-    refused.refused_with(409, "INVALID_SESSION_STATE", &json!({"current_status": "REQUESTED"}));
-    m.doctor.post(&of(&session, "followup"), body).await.expect(201);
+    refuse(&m.requested().await, "REQUESTED").await;
+    m.doctor.post(&of(&session, "followup"), body(&session)).await.expect(201);
     for stranger in m.strangers().await {
         stranger.get(&of(&session, "followup")).await.refused_plainly(404);
     }
@@ -93,20 +96,23 @@ async fn whose_session_and_in_which_state() {
 async fn a_date_must_be_to_come_where_it_is_meant() {
     let m = Meeting::start().await;
     let session = m.ended().await;
-    let door = of(&session, "followup");
+    let doors = doors(&m, &session).await;
     let now = m.app.app.now();
     // The same minute on the clocks of three zones; today is fine until its time has passed.
     for zone in ["Pacific/Kiritimati", "Asia/Kolkata", "Pacific/Pago_Pago"] {
         let there = now.with_timezone(&zone.parse::<chrono_tz::Tz>().unwrap());
         let body = |at: chrono::DateTime<chrono_tz::Tz>, time: bool| {
             let time = time.then(|| at.format("%H:%M:%S").to_string());
-            json!({"scheduled_date": at.date_naive(), "scheduled_time": time, "scheduled_timezone": zone})
+            json!({"parent_session_id": session, "scheduled_date": at.date_naive(), "scheduled_time": time,
+                   "scheduled_timezone": zone})
         };
-        m.doctor.post(&door, body(there - TimeDelta::minutes(1), true)).await.refused(400, "DATE_IN_PAST");
-        m.doctor.post(&door, body(there - TimeDelta::days(1), false)).await.refused(400, "DATE_IN_PAST");
-        for allowed in [body(there + TimeDelta::minutes(2), true), body(there, false)] {
-            let made = m.doctor.post(&door, allowed).await.expect(201);
-            m.doctor.act(&path(&made, "/cancel")).await.expect(200);
+        for door in &doors {
+            m.doctor.post(door, body(there - TimeDelta::minutes(1), true)).await.refused(400, "DATE_IN_PAST");
+            m.doctor.post(door, body(there - TimeDelta::days(1), false)).await.refused(400, "DATE_IN_PAST");
+            for allowed in [body(there + TimeDelta::minutes(2), true), body(there, false)] {
+                let made = m.doctor.post(door, allowed).await.expect(201);
+                m.doctor.act(&path(&made, "/cancel")).await.expect(200);
+            }
         }
     }
 }
@@ -175,13 +181,15 @@ async fn a_repeated_key_gives_the_same_follow_up() {
     // The path is part of what was asked.
     m.doctor.post_once(&of(&two, "followup"), "k", body.clone()).await.refused(409, "IDEMPOTENCY_MISMATCH");
     let other = json!({"scheduled_date": in_days(&m, 4)});
-    m.doctor.post_once(&of(&one, "followup"), "k", other).await.refused(409, "IDEMPOTENCY_MISMATCH");
-    let with = json!({"parent_session_id": two, "scheduled_date": in_days(&m, 3)});
-    let second = m.doctor.post_once("followups/", "k", with.clone()).await.expect(201);
-    assert_eq!(m.doctor.post_once("followups", "k", with).await.expect(201), second);
+    m.doctor.post_once(&of(&one, "followup"), "k", other.clone()).await.refused(409, "IDEMPOTENCY_MISMATCH");
+    let with = |days: u64| json!({"parent_session_id": two, "scheduled_date": in_days(&m, days)});
+    let second = m.doctor.post_once("followups/", "k", with(3)).await.expect(201);
+    assert_eq!(m.doctor.post_once("followups", "k", with(3)).await.expect(201), second);
+    m.doctor.post_once("followups/", "k", with(4)).await.refused(409, "IDEMPOTENCY_MISMATCH");
     let review = m.patient.post("reviews", json!({"session_id": m.ended().await, "rating": 5})).await.expect(201);
     let door = format!("doctors/me/reviews/{}/followup", text(&review["id"]));
     let third = m.doctor.post_once(&door, "k", body.clone()).await.expect(201);
     assert_eq!(m.doctor.post_once(&door, "k", body).await.expect(201), third);
+    m.doctor.post_once(&door, "k", other).await.refused(409, "IDEMPOTENCY_MISMATCH");
     assert_eq!(events_of(&m.patient, "followup.scheduled").await.len(), 3);
 }

@@ -80,6 +80,16 @@ async fn what_is_called_off_refused_or_unsettled_is_not_reminded_of() {
 }
 
 #[tokio::test]
+async fn an_answer_does_not_drop_a_reminder_that_is_due() {
+    let m = meeting().await;
+    let followup = scheduled(&m).await;
+    m.app.advance(time(&followup["scheduled_at"]) - TimeDelta::hours(23) - m.app.app.now());
+    respond(&m.patient, &followup, "accept").await.expect(200);
+    at(&m, time(&followup["scheduled_at"]) - TimeDelta::hours(22)).await;
+    wait(&m, &followup, 1).await;
+}
+
+#[tokio::test]
 async fn a_new_date_has_its_own_reminders() {
     let m = meeting().await;
     let followup = scheduled(&m).await;

@@ -43,6 +43,7 @@ async fn amounts_have_bounds() {
         (json!({"amount": 99}), "body.amount greater_than_equal"),
         (json!({"amount": 10_000_001}), "body.amount less_than_equal"),
         (json!({"amount": 500.5}), "body.amount int_type"),
+        (json!({"amount": 500.0}), "body.amount int_type"),
         (json!({"amount": "500"}), "body.amount int_type"),
         (json!({"amount": null}), "body.amount int_type"),
         (json!({"amount": 500, "offer_id": "x"}), "body.offer_id uuid_parsing"),

@@ -1,13 +1,43 @@
 //! The same endpoints over a Cashfree of our own: what it answers, and what becomes of an order when it does not.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{FAILED, ORDERS, SUCCESS, balance, money_events, order, status, verify};
 use crate::support::app::TestApp;
 use crate::support::cashfree::{CLIENT_SECRET, CashfreePeer, Fault, sign, webhook};
-use crate::support::client::Client;
+use crate::support::client::{Answer, Client};
 use crate::support::meeting::text;
+
+/// Every way in which it may fail to say what it was asked for, but at once.
+const AT_ONCE: [Fault; 8] = [
+    Fault::Internal,
+    Fault::ProxyPage,
+    Fault::Garbage,
+    Fault::OtherShape,
+    Fault::Endless,
+    Fault::TooMany,
+    Fault::Redirect,
+    Fault::Refused,
+];
+
+/// The refusal of a call that the provider was needed for.
+#[track_caller]
+fn unavailable(answer: &Answer, what: &str) {
+    assert_eq!(answer.status, 503, "{what}: {}", answer.text);
+    answer.refused(503, "PAYMENT_UNAVAILABLE");
+    assert!(answer.retry_after() >= 1, "{what}");
+}
+
+/// The patient's one order, as it is stored.
+async fn only_order(patient: &Client) -> Value {
+    let page = patient.get("analytics/user/orders").await.expect(200);
+    assert_eq!(page["total"], 1, "{page}");
+    page["items"][0].clone()
+}
 
 async fn start() -> (TestApp, CashfreePeer, Client) {
     let peer = CashfreePeer::start().await;
@@ -57,18 +87,57 @@ async fn a_top_up_from_order_to_credit() {
 #[tokio::test]
 async fn no_order_is_kept_that_the_provider_did_not_open() {
     let (app, peer, patient) = start().await;
-    for fault in [Fault::Internal, Fault::ProxyPage, Fault::Garbage, Fault::OtherShape] {
+    for fault in AT_ONCE.into_iter().chain([Fault::Lost]) {
         peer.fail_always(Some(fault));
         let answer = patient.post_once(ORDERS, "key", json!({"amount": 50_000})).await;
-        answer.refused(503, "PAYMENT_UNAVAILABLE");
-        assert!(answer.retry_after() >= 1);
+        unavailable(&answer, &format!("{fault:?}"));
     }
     assert_eq!(patient.get("analytics/user/orders").await.expect(200)["total"], 0);
     peer.fail_always(None);
     // The key was not spent on a refusal.
     patient.post_once(ORDERS, "key", json!({"amount": 50_000})).await.expect(201);
-    assert_eq!(patient.get("analytics/user/orders").await.expect(200)["total"], 1);
+    only_order(&patient).await;
     assert_eq!(app.audited("payment.order", patient.id).await, 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_hangs_keeps_nobody_waiting() {
+    let (app, peer, patient) = start().await;
+    let id = order(&patient, 50_000).await;
+    peer.attempt(&id, "SUCCESS", "500.00");
+    let before = only_order(&patient).await;
+    peer.fail_always(Some(Fault::Hang));
+    let started = Instant::now();
+    let (made, asked) =
+        tokio::join!(patient.post_once(ORDERS, "key", json!({"amount": 70_000})), verify(&patient, &id));
+    let spent = started.elapsed();
+    assert!(spent < Duration::from_secs(25), "{spent:?}");
+    unavailable(&made, "114");
+    unavailable(&asked, "115");
+    assert_eq!((only_order(&patient).await, balance(&patient).await), (before, 0));
+    assert!(money_events(&patient).await.is_empty());
+    peer.fail_always(None);
+    patient.post_once(ORDERS, "key", json!({"amount": 70_000})).await.expect(201);
+    assert_eq!((status(&patient, &id).await.as_str(), balance(&patient).await), ("SUCCESS", 50_000));
+    assert_eq!(app.ledger_adds_up().await, 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_nobody_can_connect_to_changes_nothing() {
+    let (app, peer, patient) = start().await;
+    let id = order(&patient, 50_000).await;
+    peer.attempt(&id, "SUCCESS", "500.00");
+    let before = only_order(&patient).await;
+    // From another node the provider cannot be reached.
+    let cut =
+        app.beside_with(|config| config.cashfree.as_mut().unwrap().url = "http://127.0.0.1:1/pg".to_owned()).await;
+    let there = patient.at(&cut.url);
+    unavailable(&there.post_once(ORDERS, "key", json!({"amount": 70_000})).await, "114");
+    unavailable(&verify(&there, &id).await, "115");
+    assert_eq!((only_order(&patient).await, balance(&patient).await), (before, 0));
+    assert!(money_events(&patient).await.is_empty());
+    assert_eq!((status(&patient, &id).await.as_str(), balance(&there).await), ("SUCCESS", 50_000));
+    patient.post_once(ORDERS, "key", json!({"amount": 70_000})).await.expect(201);
 }
 
 #[tokio::test]
@@ -76,12 +145,12 @@ async fn a_provider_that_is_away_leaves_the_order_as_it_was() {
     let (app, peer, patient) = start().await;
     let id = order(&patient, 50_000).await;
     peer.attempt(&id, "SUCCESS", "500.00");
-    for fault in [Fault::Internal, Fault::Garbage, Fault::OtherShape] {
+    let before = only_order(&patient).await;
+    assert_eq!(before["status"], "PENDING");
+    for fault in AT_ONCE {
         peer.fail_always(Some(fault));
-        let answer = verify(&patient, &id).await;
-        answer.refused(503, "PAYMENT_UNAVAILABLE");
-        let stored = patient.get("analytics/user/orders").await.expect(200)["items"][0].clone();
-        assert_eq!(stored["status"], "PENDING");
+        unavailable(&verify(&patient, &id).await, &format!("{fault:?}"));
+        assert_eq!(only_order(&patient).await, before, "{fault:?}");
     }
     // What is known already is told without it.
     let failed = order_failed_before(&app, &peer, &patient).await;

@@ -12,6 +12,7 @@ use super::{balance, money_events, order, pay_silently, play, start};
 use crate::support::app::TestApp;
 use crate::support::cashfree::{CashfreePeer, Fault};
 use crate::support::client::Client;
+use crate::support::meeting::until;
 
 async fn stored(client: &Client, id: &str) -> Value {
     let page = client.get("analytics/user/orders?limit=100").await.expect(200);
@@ -92,15 +93,50 @@ async fn many_rounds_at_once_share_the_work() {
     assert_eq!((balance(&patient).await, app.ledger_adds_up().await), (12_000, 12));
 }
 
-#[tokio::test]
-async fn a_provider_that_is_away_is_asked_again_later() {
-    let peer = CashfreePeer::start().await;
+/// As [`start`], over a Cashfree of our own.
+async fn start_over(peer: &CashfreePeer) -> (TestApp, Client) {
     let app = TestApp::start_with(|config| {
         config.cashfree = Some(peer.settings());
         config.ttl.access_token = TimeDelta::days(90);
     })
     .await;
     let patient = app.patient().await;
+    (app, patient)
+}
+
+#[tokio::test]
+async fn what_a_provider_in_trouble_did_not_tell_is_credited_once_in_the_end() {
+    let peer = CashfreePeer::start().await;
+    let (app, patient) = start_over(&peer).await;
+    let paid = order(&patient, 50_000).await;
+    peer.attempt(&paid, "SUCCESS", "500.00");
+    for fault in [Fault::Garbage, Fault::OtherShape, Fault::Endless, Fault::Refused, Fault::Hang] {
+        peer.fail_always(Some(fault));
+        let before = peer.failed();
+        // Whenever it was asked last, it is due again.
+        app.advance(TimeDelta::hours(7));
+        reconcile(&app.app).await.unwrap();
+        // By this round, or by one of the server's own that took it first.
+        until("the provider is asked", || peer.failed() > before).await;
+        assert_eq!(stored(&patient, &paid).await["status"], "PENDING", "{fault:?}");
+    }
+    assert!(money_events(&patient).await.is_empty());
+    peer.fail_always(None);
+    app.advance(TimeDelta::hours(7));
+    becomes(&app, &patient, &paid, "SUCCESS").await;
+    for _ in 0..3 {
+        app.advance(TimeDelta::hours(7));
+        reconcile(&app.app).await.unwrap();
+    }
+    assert_eq!((balance(&patient).await, app.ledger_adds_up().await), (50_000, 1));
+    assert_eq!(money_events(&patient).await, ["payment.success", "wallet.updated"]);
+    assert!(app.flagged_payments().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_is_asked_again_later() {
+    let peer = CashfreePeer::start().await;
+    let (app, patient) = start_over(&peer).await;
     let (paid, gone) = (order(&patient, 50_000).await, order(&patient, 50_000).await);
     peer.attempt(&paid, "SUCCESS", "500.00");
     peer.forget(&gone);

@@ -76,6 +76,16 @@ async fn every_end_is_known_by_webhook_and_by_list_from_both_states() {
 }
 
 #[tokio::test]
+async fn one_that_failed_is_answered_as_it_stands_to_whoever_stops_it() {
+    let r = Recorded::start().await;
+    r.recorder(EgressStatus::EgressFailed, None, true).await;
+    let (shown, told) = (r.shown().await, r.told().await);
+    assert_eq!(shown["status"], "FAILED");
+    assert_eq!(r.stop().await, shown);
+    assert_eq!((r.shown().await, r.told().await), (shown, told));
+}
+
+#[tokio::test]
 async fn what_is_told_twice_late_or_out_of_order_changes_nothing() {
     let r = Recorded::start().await;
     let starting = r.peer.set_egress(&r.egress().egress_id, EgressStatus::EgressStarting, None);

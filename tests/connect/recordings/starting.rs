@@ -1,13 +1,17 @@
 //! Starting and stopping, and who may.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use consilium::connect::recordings::follow;
 use livekit_protocol::EgressStatus;
 use livekit_protocol::egress_info::Request;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::Recorded;
+use crate::support::client::{Answer, Client};
 use crate::support::media::{in_the_room, meeting};
 use crate::support::meeting::{Meeting, events_of, of, text, time, until};
 use crate::support::twirp::Fault;
@@ -200,4 +204,59 @@ async fn a_stop_that_nobody_hears_is_none() {
     r.peer.forget_egress(&r.peer.egresses().pop().unwrap().egress_id);
     let path = of(&r.session, &format!("recordings/{}/stop", text(&next["id"])));
     assert_eq!(r.m.doctor.act(&path).await.expect(200)["status"], "PROCESSING");
+}
+
+/// A call that the media server is needed for: refused, and within what one call to it may take.
+async fn unavailable(client: &Client, path: &str, fault: Fault) {
+    let started = Instant::now();
+    let answer = client.act(path).await;
+    let spent = started.elapsed();
+    assert_eq!(answer.status, 503, "{fault:?}: {}", answer.text);
+    answer.refused(503, "MEDIA_UNAVAILABLE");
+    assert!(answer.retry_after() >= 1 && spent < Duration::from_secs(8), "{fault:?}: {spent:?}");
+}
+
+/// The same call when the media server is back: it is left alone for a while after it did not answer.
+async fn when_it_is_back(client: &Client, path: &str) -> Answer {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let answer = client.act(path).await;
+        if answer.status != 503 {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{}", answer.text);
+        sleep(Duration::from_millis(250)).await;
+    }
+}
+
+/// A stop and a start while the media server is like this: neither is half done, and both succeed afterwards.
+async fn goes_through(fault: Fault) {
+    let r = Recorded::start().await;
+    let (start, stop) = (of(&r.session, "recordings"), of(&r.session, &format!("recordings/{}/stop", r.recording)));
+    r.peer.fail_always(Some(fault));
+    unavailable(&r.m.doctor, &stop, fault).await;
+    assert_eq!((r.status().await.as_str(), r.told().await), ("RECORDING", vec!["recording.started".to_owned()]));
+    r.peer.fail_always(None);
+    assert_eq!(when_it_is_back(&r.m.doctor, &stop).await.expect(200)["status"], "PROCESSING");
+
+    r.peer.fail_always(Some(fault));
+    unavailable(&r.m.patient, &start, fault).await;
+    assert_eq!(r.m.doctor.get(&start).await.expect(200)["total"], 1, "{fault:?}");
+    assert_eq!(r.told().await, ["recording.started", "recording.stopped"]);
+    r.peer.fail_always(None);
+    assert_eq!(when_it_is_back(&r.m.patient, &start).await.expect(201)["status"], "RECORDING");
+    assert_eq!(r.told().await, ["recording.started", "recording.stopped", "recording.started"]);
+    assert_eq!(r.peer.egresses().len(), 2, "{fault:?}");
+}
+
+#[tokio::test]
+async fn a_recorder_in_trouble_is_said_and_nothing_is_half_done() {
+    for fault in [Fault::Internal, Fault::Unavailable, Fault::ProxyPage, Fault::Garbage] {
+        Box::pin(goes_through(fault)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_recorder_that_hangs_or_dribbles_keeps_nobody_waiting() {
+    tokio::join!(Box::pin(goes_through(Fault::Hang)), Box::pin(goes_through(Fault::Trickle)));
 }

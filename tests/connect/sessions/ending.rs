@@ -1,8 +1,13 @@
 //! 45: the end of a consultation, and everything that ends with it.
 
+use std::time::Duration;
+
 use axum::http::Method;
 use chrono::TimeDelta;
+use consilium::connect::sessions::ops;
+use consilium_storage::ledger;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::support::client::{keys, send};
@@ -120,6 +125,65 @@ async fn what_ends_with_it_is_told_in_order() {
     assert_eq!(m.patient.get(&path).await.expect(200)["status"], "ENDED");
     let video = m.patient.get(&of(&id, "video-permission")).await.expect(200);
     assert_eq!((&video["video_permission_state"], &video["consent_round"]), (&json!("NOT_ALLOWED"), &json!(1)));
+}
+
+/// Who ends a consultation.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    Doctor,
+    Timer,
+}
+
+/// Ends it, or fails to because its connection is gone; answers whether it did.
+async fn ends(m: &Meeting, id: &str, by: By) -> bool {
+    match by {
+        By::Timer => ops::end_one_idle(&m.app.app, m.app.app.now()).await.is_ok_and(|ended| ended),
+        By::Doctor => {
+            let answer = m.doctor.act(&of(id, "end")).await;
+            assert!(matches!(answer.status, 200 | 503), "{}", answer.text);
+            answer.status == 200
+        }
+    }
+}
+
+/// Cuts whoever waits, as soon as somebody does.
+async fn crash(m: &Meeting) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while m.app.cut_waiting().await == 0 {
+        assert!(Instant::now() < deadline, "nobody waited for the wallet");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_crash_while_it_is_charged_ends_nothing_and_the_next_end_charges_once() {
+    let m = Meeting::start().await;
+    m.app.fund(m.patient.id, 5_000).await;
+    let status = async |id: &str| m.patient.get(&format!("connect/sessions/{id}")).await.expect(200)["status"].clone();
+    let balance = async || m.patient.get("wallet/balance").await.expect(200)["balance"].as_i64().unwrap();
+    let rounds = [(By::Doctor, By::Doctor), (By::Doctor, By::Timer), (By::Timer, By::Doctor), (By::Timer, By::Timer)];
+    for (round, (first, next)) in (1_usize..).zip(rounds) {
+        let id = m.ongoing().await;
+        m.app.advance(TimeDelta::seconds(61));
+        let before = balance().await;
+        // Somebody holds the wallet: the end has looked at everything else, and waits.
+        let mut holder = m.app.app.begin().await.unwrap();
+        ledger::lock_wallet(holder.conn(), m.patient.id).await.unwrap();
+        let (ended, ()) = tokio::join!(ends(&m, &id, first), crash(&m));
+        holder.rollback().await.unwrap();
+        assert!(!ended, "{first:?}");
+        assert_eq!((status(&id).await, balance().await), (json!("ONGOING"), before), "{first:?}");
+
+        assert!(ends(&m, &id, next).await, "{next:?} after {first:?}");
+        assert_eq!((status(&id).await, balance().await), (json!("ENDED"), before - 1_000), "{next:?} after {first:?}");
+        // Whoever ends it once more takes nothing.
+        assert!(ends(&m, &id, By::Doctor).await);
+        assert_eq!(balance().await, before - 1_000);
+        for kind in ["wallet.updated", "session.ended"] {
+            assert_eq!(events_of(&m.patient, kind).await.len(), round, "{kind}");
+        }
+    }
+    assert_eq!(m.app.ledger_adds_up().await, 5);
 }
 
 #[tokio::test]

@@ -152,6 +152,14 @@ async fn post_session(patient: &Client, doctor: &Client, session: &str) {
     body["recommendations"][1]["instructions"] = Value::Null;
     assert_eq!((&written["recommendations"], &written["notes"]), (&body["recommendations"], &body["notes"]));
     assert_eq!(patient.get(&tests).await.expect(200), written);
+    // "Full replacement. Same body as POST."
+    let less = json!({"recommendations": [body["recommendations"][0]]});
+    let replaced = doctor.put(&tests, less.clone()).await.expect(200);
+    assert_eq!((&replaced["id"], &replaced["notes"]), (&written["id"], &Value::Null));
+    assert_eq!(replaced["recommendations"], less["recommendations"]);
+    let again = doctor.put(&tests, samples.request("lab_tests")).await.expect(200);
+    assert_eq!((&again["recommendations"], &again["notes"]), (&body["recommendations"], &body["notes"]));
+    assert_eq!(patient.get(&tests).await.expect(200), again);
 }
 
 #[tokio::test]

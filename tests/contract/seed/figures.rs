@@ -18,6 +18,12 @@ async fn the_samples_of_recordings_and_figures() {
     assert_eq!(m.doctor.act(&all).await.expect(200), recording);
     let stop = format!("{all}/{}/stop", recording["id"].as_str().unwrap());
     assert_eq!(m.doctor.act(&stop).await.expect(200)["status"], "PROCESSING");
+    for caller in [&m.patient, &m.doctor] {
+        let listed = caller.get(&all).await.expect(200);
+        assert_eq!((&listed["total"], &listed["has_more"]), (&json!(1), &json!(false)));
+        samples.fits("recording", &listed["items"][0], &[]);
+        assert_eq!(listed["items"][0]["id"], recording["id"]);
+    }
     m.doctor.act(&of(&id, "end")).await.expect(200);
     m.patient.post("reviews", json!({"session_id": id, "rating": 4.8})).await.expect(201);
 
@@ -38,4 +44,8 @@ async fn the_samples_of_recordings_and_figures() {
         let shown: Value = m.doctor.get(&format!("{figures}/reviews/{name}")).await.expect(200);
         samples.fits(name, &shown, &["average_rating"]);
     }
+    let dates = "reviews/metrics?date_from=2026-01-01&date_to=2026-01-31";
+    let january = m.doctor.get(&format!("{figures}/{dates}")).await.expect(200);
+    samples.fits("metrics", &january, &["average_rating", "reply_rate"]);
+    assert_eq!((&january["date_from"], &january["date_to"]), (&json!("2026-01-01"), &json!("2026-01-31")));
 }

@@ -46,15 +46,24 @@ async fn the_samples_of_attachments() {
     put(&begun["upload_url"], "application/pdf", pdf(&body)).await.expect(201);
     let path = format!("attachments/{}/complete", begun["id"].as_str().unwrap());
     patient.post(&path, json!({})).await.expect(200);
+    // "DIRECT": the bytes come to the server.
+    let direct = samples.request_with("general_init", &json!({"scope_id": session, "upload_mode": "DIRECT"}));
+    let begun = patient.post("attachments/init", direct).await.expect(201);
+    samples.fits("init", &begun, &[]);
+    assert_eq!((&begun["upload_mode"], &begun["status"]), (&json!("DIRECT"), &json!("PENDING")));
+    let path = format!("attachments/{}/upload", begun["id"].as_str().unwrap());
+    let sent = form(&[], "report.pdf", Some("application/pdf"), &pdf(&body));
+    let sent = post_form(&patient, &path, sent).await.expect(200);
+    assert_eq!((&sent["id"], &sent["status"]), (&begun["id"], &json!("UPLOADED")));
     let fields = [("scope_type", "SESSION".to_owned()), ("scope_id", session.clone())];
     let sent = form(&fields, "report.pdf", Some("application/pdf"), &pdf(&body));
     let sent = post_form(&patient, "attachments", sent).await.expect(201);
     let query = format!("attachments?scope_type=SESSION&scope_id={session}&include_download_url=true");
     let listed = doctor.get(&query).await.expect(200);
     Samples::of("lists").fits("page", &listed, &[]);
-    assert_eq!(listed["total"], 3);
+    assert_eq!(listed["total"], 4);
     assert_eq!(patient.delete(&format!("attachments/{}", sent["id"].as_str().unwrap())).await.status, 204);
-    assert_eq!(doctor.get(&query).await.expect(200)["total"], 2);
+    assert_eq!(doctor.get(&query).await.expect(200)["total"], 3);
 }
 
 #[tokio::test]

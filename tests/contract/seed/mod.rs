@@ -7,22 +7,30 @@ mod afterwards;
 mod catalogue;
 mod community;
 mod consultation;
+mod devices;
 mod doctors;
 mod figures;
 mod files;
 mod money;
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use super::shape;
+
+/// Where the samples are.
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/seed")
+}
 
 /// The samples of one section.
 pub(crate) struct Samples(Value);
 
 impl Samples {
     fn of(section: &str) -> Self {
-        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/seed");
-        let text = std::fs::read_to_string(file.join(section).with_extension("json")).unwrap();
+        let text = std::fs::read_to_string(folder().join(section).with_extension("json")).unwrap();
         Self(serde_json::from_str(&text).unwrap())
     }
 
@@ -59,4 +67,33 @@ impl Samples {
     fn events(&self, call: &str) -> &[Value] {
         self.0[call]["events"].as_array().unwrap()
     }
+
+    /// The fields that a call's table marks so: `REQUIRED` or `optional`.
+    fn fields(&self, call: &str, mark: &str) -> Vec<String> {
+        let fields = self.0[call]["fields"].as_object().unwrap();
+        fields.iter().filter(|(_, marked)| marked.as_str() == Some(mark)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The calls that have an answer.
+    fn answered(&self) -> impl Iterator<Item = &String> {
+        let has = |sample: &Value| ["response", "events"].iter().any(|name| sample.get(name).is_some());
+        self.0.as_object().unwrap().iter().filter(move |(_, sample)| has(sample)).map(|(call, _)| call)
+    }
+}
+
+/// The table of the samples' README, which was made from the page, and the files have the same answers.
+#[test]
+fn every_answer_of_the_page_is_kept_and_said_where_it_is_from() {
+    let readme = std::fs::read_to_string(folder().join("README.md")).unwrap();
+    let rows = readme.lines().filter(|line| line.starts_with("| C"));
+    let named: BTreeSet<String> = rows.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect();
+    let mut kept = BTreeSet::new();
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let section = path.file_stem().unwrap().to_str().unwrap();
+            kept.extend(Samples::of(section).answered().map(|call| format!("{section}.{call}")));
+        }
+    }
+    assert_eq!(named, kept);
 }
