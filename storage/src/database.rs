@@ -37,10 +37,11 @@ pub async fn connect(options: &PgConnectOptions, max_connections: u32) -> Result
         .test_before_acquire(false)
         .after_connect(|conn, _meta| {
             Box::pin(async move {
-                // The threshold is that of the doctors' search: see `connect::doctors::discovery::search`.
+                // The threshold is that of the doctors' search: see `connect::doctors::discovery::search`. The plans:
+                // docs/decisions/013.
                 conn.execute(
                     "set role consilium_app; set synchronous_commit = on; set statement_timeout = '20s';
-                     set pg_trgm.word_similarity_threshold = 0.3",
+                     set pg_trgm.word_similarity_threshold = 0.3; set enable_seqscan = off; set jit = off",
                 )
                 .await?;
                 Ok(())
