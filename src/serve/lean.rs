@@ -22,6 +22,8 @@ use tower::Service;
 const STREAMS: [&str; 2] = ["/api/v2/connect/events", "/api/v2/connect/sessions/requests/stream"];
 /// How every such request begins.
 const BEGINNING: &[u8] = b"GET /api/v2/connect/";
+/// How every head ends.
+const END: &[u8] = b"\r\n\r\n";
 /// The largest head looked at.
 const HEAD: usize = 8 * 1024;
 /// How many headers a head may have.
@@ -49,8 +51,12 @@ pub(super) async fn read_first(stream: &mut TcpStream) -> io::Result<First> {
             if head.get(..compared) != BEGINNING.get(..compared) || head.len() >= HEAD {
                 return Ok(None);
             }
-            if head.ends_with(b"\r\n\r\n") {
+            if head.ends_with(END) {
                 return Ok::<_, io::Error>(stream_request(&head));
+            }
+            // More than a head came: a body, or another request. A stream's has neither.
+            if head.windows(END.len()).any(|bytes| bytes == END) {
+                return Ok(None);
             }
         }
     };
@@ -196,5 +202,21 @@ mod tests {
             assert!(of(line, more).is_none(), "{line} {more}");
         }
         assert!(stream_request(b"GET /api/v2/connect/events HTTP/1.1\r\n\r\nmore\r\n\r\n").is_none());
+    }
+
+    #[tokio::test]
+    async fn what_comes_with_a_body_is_not_waited_for() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        for sent in [
+            "GET /api/v2/connect/sessions HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
+            "GET /api/v2/connect/sessions HTTP/1.1\r\n\r\nGET /",
+            "GET /health HTTP/1.1\r\n",
+        ] {
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            client.write_all(sent.as_bytes()).await.unwrap();
+            let first = tokio::time::timeout(PATIENCE / 3, read_first(&mut stream)).await.unwrap().unwrap();
+            assert!(matches!(first, First::Other(read) if read == sent), "{sent}");
+        }
     }
 }
