@@ -82,12 +82,12 @@ impl RedisServer {
     pub(crate) async fn restart(&mut self) {
         self.kill().await;
         let program = program();
+        // Not killed when it is dropped: it ends by itself, and takes the server with it.
         let mut watcher = Command::new("sh")
             .args(["-c", WATCHED, "watched", &program])
             .args(self.command_line())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .unwrap();
         let open = watcher.stdin.take().unwrap();
