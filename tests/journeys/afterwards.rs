@@ -1,6 +1,8 @@
 //! What comes after the end, in both browsers: the patient's review and the doctor's reply, a follow-up accepted and
 //! called off, and another one at the patient's time. Each side sees the other's word without a reload.
 
+use serde_json::json;
+
 use crate::support::browser::Page;
 
 /// Stars in halves, and words that stay words; the doctor replies.
@@ -43,8 +45,7 @@ pub(super) async fn another_followup(name: &str, patient: &Page, doctor: &Page) 
     patient.gone("followup-row").await;
     schedule(doctor).await;
     patient.click_in("followup-row", name, "followup-propose").await;
-    // Understood by clocks of twelve and of 24 hours; which of them the field has is the machine's choice.
-    patient.write("followup-time", "0400PM").await;
+    set_time(patient, "followup-time", "16:00").await;
     patient.screenshot("16-another-date").await;
     patient.click("followup-form-save").await;
     patient.see_text("followup-row-state", "You proposed").await;
@@ -60,6 +61,15 @@ pub(super) async fn another_followup(name: &str, patient: &Page, doctor: &Page) 
     patient.see_text("followup-state", "Agreed.").await;
     patient.click("back-to-doctors").await;
     patient.see("doctor").await;
+}
+
+/// Past the keyboard: whether the field has a clock of twelve or of 24 hours is the machine's choice.
+async fn set_time(page: &Page, test: &str, time: &str) {
+    let field = page.see(test).await;
+    let script = "const [field, time] = arguments; field.value = time; \
+                  field.dispatchEvent(new Event('input', { bubbles: true }));";
+    let arguments = vec![json!(field), json!(time)];
+    field.client().execute(script, arguments).await.unwrap();
 }
 
 /// For the day that the form suggests.

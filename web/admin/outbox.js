@@ -4,7 +4,7 @@ import { h, button, busy, notice } from '../shared/ui.js';
 import { dayOf, timeOfDay } from '../shared/format.js';
 
 const EVERY_MS = 5_000;
-const NAMES = { push: 'Pushes', 'push.broadcast': 'Announcements' };
+const NAMES = { push: 'Pushes', 'push.bulk': 'Pushes of announcements', 'push.broadcast': 'Announcements' };
 const whenOf = (iso) => `${dayOf(iso)}, ${timeOfDay(iso)}`;
 
 export function outboxView({ api }) {

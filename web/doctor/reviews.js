@@ -76,31 +76,67 @@ export function sessionReview({ api, sessionId }) {
   return { root, load, dispose() {} };
 }
 
-/** The latest reviews, read when they are wanted. */
+/** The latest reviews, read when they are wanted. Cards stay while they are shown: somebody may be replying. */
 export function reviewsList({ api }) {
-  let items = [];
+  const cards = new Map();
   let run = 0;
   const list = h('ul', { class: 'reviews', test: 'reviews' });
-  const more = button('Show more', { kind: 'quiet small', on: () => busy(more, () => read(items.length)) });
+  const more = button('Show more', { kind: 'quiet small', on: () => busy(more, readOlder) });
   more.hidden = true;
-  const root = h('details', { class: 'desk-reviews', on: { toggle: () => load() } }, h('summary', { test: 'open-reviews' }, h('h2', {}, 'Reviews')), list, more);
+  const empty = h('li', { class: 'muted empty' }, 'Nobody has left one yet.');
+  const root = h('details', { class: 'desk-reviews', on: { toggle: begin } }, h('summary', { test: 'open-reviews' }, h('h2', {}, 'Reviews')), list, more);
 
-  async function read(offset) {
-    const mine = ++run;
-    const page = await api.get('/doctors/me/reviews', { limit: PAGE, offset });
+  const read = (offset) => api.get('/doctors/me/reviews', { limit: PAGE, offset });
+
+  /** Opened: anew, with what was replied elsewhere. */
+  function begin() {
+    run += 1;
+    cards.clear();
+    list.replaceChildren();
+    more.hidden = true;
+    return load();
+  }
+
+  /** What is not shown yet goes on top; the rest stays as it is. */
+  async function readNewer() {
+    const mine = run;
+    const isFirst = cards.size === 0;
+    const found = [];
+    let page;
+    do {
+      page = await read(found.length);
+      if (mine !== run) return;
+      found.push(...page.items);
+    } while (!isFirst && page.has_more && !page.items.some(({ id }) => cards.has(id)));
+    // Another reading may have been faster: then it has said whether there is more.
+    if (isFirst && cards.size === 0) more.hidden = !page.has_more;
+    list.prepend(...fresh(found));
+    if (cards.size === 0) list.replaceChildren(empty);
+    else empty.remove();
+  }
+
+  async function readOlder() {
+    const mine = run;
+    const page = await read(cards.size);
     if (mine !== run) return;
-    // What came meanwhile shifts the pages: the same one is never shown twice.
-    const known = offset === 0 ? [] : items;
-    const fresh = page.items.filter((item) => !known.some((other) => other.id === item.id));
-    items = [...known, ...fresh];
-    if (offset === 0) list.replaceChildren();
-    list.append(...fresh.map((item) => reviewCard(api, item, { tag: 'li', test: 'review-row' })));
-    if (items.length === 0) list.append(h('li', { class: 'muted empty' }, 'Nobody has left one yet.'));
+    list.append(...fresh(page.items));
     more.hidden = !page.has_more;
   }
 
+  /** Cards of those that have none. What came meanwhile shifts the pages: the same one is never shown twice. */
+  function fresh(items) {
+    const made = [];
+    for (const item of items) {
+      if (cards.has(item.id)) continue;
+      const card = reviewCard(api, item, { tag: 'li', test: 'review-row' });
+      cards.set(item.id, card);
+      made.push(card);
+    }
+    return made;
+  }
+
   async function load() {
-    if (root.open) await read(0).catch((error) => notice(error.message, 'bad'));
+    if (root.open) await readNewer().catch((error) => notice(error.message, 'bad'));
   }
 
   return { root, load };

@@ -1,6 +1,6 @@
 // What it came to: time, price, what the doctor decided, the review, and the conversation to read again.
 
-import { h, button, notice } from '../shared/ui.js';
+import { h, button, busy, notice } from '../shared/ui.js';
 import { money } from '../shared/format.js';
 import { Chat } from '../shared/chat.js';
 import { chatView } from '../shared/chat-view.js';
@@ -20,15 +20,11 @@ export function summaryView(app, session) {
   const read = button('Read the conversation', { kind: 'soft', icon: 'chat', on: showTranscript });
   const row = (term, value, test) => h('div', {}, h('dt', {}, term), h('dd', { test }, value));
 
+  // The way back waits for nothing that is still to be read, and is not moved by it.
+  const back = button('Back to the doctors', { kind: 'primary', test: 'back-to-doctors', on: () => app.go('doctors') });
+  const ways = h('div', { class: 'row' }, back, read);
   // All of it comes at once, so that nothing moves away under a finger.
-  const rest = h(
-    'div',
-    { class: 'stack', hidden: true },
-    plan.root,
-    review.root,
-    followup.root,
-    h('div', { class: 'row' }, read, button('Back to the doctors', { kind: 'primary', test: 'back-to-doctors', on: () => app.go('doctors') })),
-  );
+  const rest = h('div', { class: 'stack', hidden: true }, plan.root, review.root, followup.root);
 
   async function load() {
     const done = await Promise.allSettled([plan.load(), review.load(), followup.load()]);
@@ -36,12 +32,16 @@ export function summaryView(app, session) {
     if (failed && api.signedIn) notice(failed.reason.message, 'bad');
   }
 
-  async function showTranscript() {
-    read.hidden = true;
-    transcript = chatView(chat, { peer: session.doctor.full_name });
-    transcript.composer.remove();
-    root.append(h('div', { class: 'card transcript' }, transcript.root));
-    await chat.load();
+  function showTranscript() {
+    return busy(read, async () => {
+      await chat.load();
+      // Nobody may be looking any more.
+      if (!root.isConnected) return;
+      read.hidden = true;
+      transcript = chatView(chat, { peer: session.doctor.full_name });
+      transcript.composer.remove();
+      ways.after(h('div', { class: 'card transcript' }, transcript.root));
+    });
   }
 
   const minutes = session.billed_minutes === 1 ? '1 minute' : `${session.billed_minutes} minutes`;
@@ -59,6 +59,7 @@ export function summaryView(app, session) {
       session.amount_due ? row('Not covered by your wallet', money(session.amount_due), 'amount-due') : null,
       row('Ended by', { patient: 'You', doctor: 'The doctor' }[session.ended_by] ?? 'The system'),
     ),
+    ways,
     rest,
   );
   load().finally(() => (rest.hidden = false));

@@ -2,8 +2,8 @@
 
 import { h, button, ask, busy, field } from './ui.js';
 import { formDialog } from './dialog.js';
-import { isFinal, isOver, otherParty } from './followups.js';
-import { clockHere, dayIn, ownZone, sameClock, wallClock, zoneName } from './when.js';
+import { isFinal, isOver, isProposalOver, otherParty } from './followups.js';
+import { clockHere, dayIn, hasPassed, ownZone, sameClock, wallClock, zoneName } from './when.js';
 
 const IN_A_WEEK = 7;
 
@@ -89,7 +89,7 @@ function card({ followups, role, test, more = () => [] }) {
 
   function show(item, root) {
     // Nothing moves under a finger for what is no news.
-    const version = item && `${item.id} ${item.updated_at} ${isOver(item)}`;
+    const version = item && `${item.id} ${item.updated_at} ${isOver(item)} ${isProposalOver(item)}`;
     if (version === before) return;
     before = version;
     root.dataset.status = item?.status ?? 'NONE';
@@ -132,7 +132,7 @@ function answers({ followups, role, item, focus }) {
     'client PENDING_DOCTOR': [another, over ? null : cancel],
     'client ACCEPTED': [over ? null : cancel],
     'doctor PENDING_PATIENT': [over ? null : cancel],
-    'doctor PENDING_DOCTOR': [agree, refuse],
+    'doctor PENDING_DOCTOR': [isProposalOver(item) ? null : agree, refuse],
     'doctor ACCEPTED': [over ? null : cancel],
   };
   return (able[`${role} ${status}`] ?? []).filter(Boolean).map((make) => make());
@@ -142,17 +142,18 @@ function answers({ followups, role, item, focus }) {
 function stateOf(item, role) {
   const over = isOver(item) ? ' Its date has passed.' : '';
   const proposal = item.proposed_date ? wallClock(item.proposed_date, item.proposed_time) : '';
+  const late = isProposalOver(item) ? ' That date has passed.' : '';
   const mine = item.cancelled_by === (role === 'doctor' ? 'doctor' : 'patient');
   const reason = item.cancel_reason ? ` “${item.cancel_reason}”` : '';
   switch (`${role} ${item.status}`) {
     case 'client PENDING_PATIENT':
       return over ? `You have not answered.${over}` : 'The doctor asks: does this suit you?';
     case 'client PENDING_DOCTOR':
-      return `You proposed ${proposal} instead. The doctor has not answered yet.`;
+      return `You proposed ${proposal} instead. The doctor has not answered yet.${late}`;
     case 'doctor PENDING_PATIENT':
       return `The patient has not answered yet.${over}`;
     case 'doctor PENDING_DOCTOR':
-      return `The patient proposes ${proposal} instead.`;
+      return `The patient proposes ${proposal} instead.${late}`;
     case 'client REJECTED':
       return proposal ? `The doctor cannot make ${proposal}, which you proposed.` : 'You declined.';
     case 'doctor REJECTED':
@@ -174,14 +175,14 @@ function zoneNote(item) {
 
 function propose(followups, item) {
   const zone = item.scheduled_timezone;
-  const wanted = item.proposed_date ?? item.scheduled_date;
+  const [wanted, time] = item.proposed_date ? [item.proposed_date, item.proposed_time] : [item.scheduled_date, item.scheduled_time];
   return askForDate({
     title: 'Propose another date',
     lead: `${item.doctor_name} is asked whether it suits.`,
     confirm: 'Propose',
     zone,
-    date: wanted < dayIn(zone) ? dayIn(zone, IN_A_WEEK) : wanted,
-    time: item.proposed_date ? item.proposed_time : item.scheduled_time,
+    date: hasPassed(wanted, time, zone) ? dayIn(zone, IN_A_WEEK) : wanted,
+    time,
     save: (when) => followups.propose(item.id, when),
   });
 }

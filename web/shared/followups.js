@@ -1,8 +1,7 @@
 // The follow-ups of whoever is signed in: a doctor proposes, the patient answers (connect-v2 §3.12, §3.17, §4.6).
 
-import { wallClock } from './when.js';
+import { hasPassed, wallClock } from './when.js';
 
-const DAY_MS = 24 * 60 * 60 * 1_000;
 const MOST = 100;
 const OPEN = ['PENDING_PATIENT', 'PENDING_DOCTOR', 'ACCEPTED'];
 const WORDS = {
@@ -22,8 +21,19 @@ export function isFinal(item) {
 }
 
 /** Whether its date has passed; where only a day is agreed, when the day ends. */
-export function isOver(item, now = Date.now()) {
-  return Date.parse(item.scheduled_at) + (item.scheduled_time ? 0 : DAY_MS) <= now;
+export function isOver(item) {
+  if (item.scheduled_time) return Date.parse(item.scheduled_at) <= Date.now();
+  return hasPassed(item.scheduled_date, null, item.scheduled_timezone);
+}
+
+/** Whether the date that waits for the doctor's answer has passed: it can only be declined then. */
+export function isProposalOver(item) {
+  return isAsked(item) && hasPassed(item.proposed_date, item.proposed_time, item.scheduled_timezone);
+}
+
+/** Whether the patient's proposal waits for the doctor. */
+function isAsked(item) {
+  return item.status === 'PENDING_DOCTOR';
 }
 
 /** Who sits on the other side of `role`. */
@@ -65,9 +75,12 @@ export class Followups extends EventTarget {
     this.#api = api;
   }
 
-  /** Those that are agreed or wait for an answer, the next first. */
+  /**
+   * Those that are agreed or wait for an answer, the next first. A proposal stays until it is answered, whatever became of
+   * the date that it is to replace.
+   */
   get upcoming() {
-    const open = [...this.#items.values()].filter((item) => !isFinal(item) && !isOver(item));
+    const open = [...this.#items.values()].filter((item) => isAsked(item) || (!isFinal(item) && !isOver(item)));
     return open.sort((a, b) => Date.parse(a.scheduled_at) - Date.parse(b.scheduled_at));
   }
 
@@ -78,8 +91,14 @@ export class Followups extends EventTarget {
   }
 
   async load() {
-    const { items } = await this.#api.get('/followups', { upcoming: true, limit: MOST });
+    const read = (query) => this.#api.get('/followups', { ...query, limit: MOST });
+    // `upcoming` goes by the date that a proposal is to replace.
+    const pages = await Promise.all([read({ upcoming: true }), read({ status: 'PENDING_DOCTOR' })]);
+    const items = pages.flatMap((page) => page.items);
     for (const item of items) this.#put(item);
+    // A proposal that neither names has been answered meanwhile.
+    const answered = [...this.#items.values()].filter((item) => isAsked(item) && !items.some(({ id }) => id === item.id));
+    await Promise.all(answered.map(({ id }) => this.#read(id)));
   }
 
   async loadOf(sessionId) {
@@ -126,7 +145,11 @@ export class Followups extends EventTarget {
   }
 
   #change(id, what, body) {
-    return this.#send(`/followups/${id}/${what}`, body, async () => this.#put(await this.#api.get(`/followups/${id}`)));
+    return this.#send(`/followups/${id}/${what}`, body, () => this.#read(id));
+  }
+
+  async #read(id) {
+    this.#put(await this.#api.get(`/followups/${id}`));
   }
 
   /** A refusal mostly means that the other side was faster: what is shown afterwards is what there is. */

@@ -40,16 +40,28 @@ export function sameClock(zone, iso) {
 
 /** `2026-02-27`: the day that it is in `zone`, or `days` later. */
 export function dayIn(zone, days = 0) {
-  const parts = { year: 'numeric', month: '2-digit', day: '2-digit' };
+  const now = nowIn(zone, { year: 'numeric', month: '2-digit', day: '2-digit' });
+  const day = new Date(Date.UTC(Number(now.year), Number(now.month) - 1, Number(now.day) + days));
+  return day.toISOString().slice(0, 10);
+}
+
+/** Whether the clock in `zone` has come to it; where only a day is said, whether the day is over. */
+export function hasPassed(date, time, zone) {
+  const today = dayIn(zone);
+  if (date !== today || !time) return date < today;
+  const now = nowIn(zone, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+  return time <= `${now.hour}:${now.minute}:${now.second}`;
+}
+
+/** Of a zone that this browser does not know: by the clock of this machine. */
+function nowIn(zone, parts) {
   let format;
   try {
     format = new Intl.DateTimeFormat('en-GB', { ...parts, timeZone: zone });
   } catch {
     format = new Intl.DateTimeFormat('en-GB', parts);
   }
-  const now = Object.fromEntries(format.formatToParts(new Date()).map(({ type, value }) => [type, value]));
-  const day = new Date(Date.UTC(Number(now.year), Number(now.month) - 1, Number(now.day) + days));
-  return day.toISOString().slice(0, 10);
+  return Object.fromEntries(format.formatToParts(new Date()).map(({ type, value }) => [type, value]));
 }
 
 /** `Asia/Kolkata` for people. */
