@@ -88,9 +88,9 @@ pub(super) fn start(app: &App) {
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn round(app: &App) -> Result<bool> {
-    let asked = std::time::Instant::now();
+    let (asked, before) = (std::time::Instant::now(), app.now() - CLOSES);
     let running = sessions::list_with_open_calls(&mut *app.conn().await?).await?;
-    let outstayed = media::list_outstayed(&mut *app.conn().await?, app.now() - CLOSES, CLOSED).await?;
+    let outstayed = media::list_outstayed(&mut *app.conn().await?, before, CLOSED).await?;
     let nothing = running.is_empty() && outstayed.is_empty();
     if nothing || !turns::take(&mut *app.conn().await?, "media reconciler", app.now(), TURN).await? {
         return Ok(false);
@@ -104,11 +104,8 @@ pub async fn round(app: &App) -> Result<bool> {
         let running = sessions::list_with_open_calls(&mut *app.conn().await?).await?;
         put_right(app, &Round::of(app, &running).since(&round)).await;
     }
-    let before = app.now() - CLOSES;
-    for seen in found.seen {
-        forget_absent(app, &seen, before).await?;
-    }
     close(app, outstayed).await?;
+    forget_absent(app, found.seen, before).await?;
     Ok(true)
 }
 
@@ -126,20 +123,34 @@ async fn close(app: &App, outstayed: Vec<SessionId>) -> Result<()> {
     Ok(())
 }
 
-/// Whoever LiveKit does not have in the room any more is not there, though the word of it was lost: otherwise the
-/// consultation would never be idle.
-async fn forget_absent(app: &App, seen: &Seen, before: DateTime<Utc>) -> Result<()> {
-    let Some(id) = session_of_room(&seen.room) else { return Ok(()) };
-    let mut tx = app.begin().await?;
-    let gone = media::clear_absent(tx.conn(), id, &seen.present, before).await?;
-    if gone.is_empty() {
-        return Ok(());
+/// Whoever LiveKit did not have in the room is not there, though the word of it was lost: otherwise the consultation would
+/// never be idle. `before` is a time before LiveKit was asked.
+async fn forget_absent(app: &App, seen: Vec<Seen>, before: DateTime<Utc>) -> Result<()> {
+    let seen: HashMap<SessionId, Vec<String>> =
+        seen.into_iter().filter_map(|seen| Some((session_of_room(&seen.room)?, seen.present))).collect();
+    let ids: Vec<SessionId> = seen.keys().copied().collect();
+    let mut absent: HashMap<SessionId, Vec<String>> = HashMap::new();
+    for (id, identity) in media::list_joined(&mut *app.conn().await?, &ids, before).await? {
+        if seen.get(&id).is_some_and(|present| !present.contains(&identity)) {
+            absent.entry(id).or_default().push(identity);
+        }
     }
+    for (id, identities) in absent {
+        forget(app, id, &identities, before).await?;
+    }
+    Ok(())
+}
+
+async fn forget(app: &App, id: SessionId, identities: &[String], before: DateTime<Utc>) -> Result<()> {
+    let mut tx = app.begin().await?;
     let Some(session) = sessions::find(tx.conn(), id).await? else { return Ok(()) };
     let at = tx.now();
-    for identity in gone {
-        let left = ParticipantChanged { session_id: id, identity, at };
-        tx.emit(Event::ParticipantLeft(left), &session.parties());
+    for identity in identities {
+        // Unless they came back meanwhile.
+        if media::set_left(tx.conn(), id, identity, before).await? {
+            let left = ParticipantChanged { session_id: id, identity: identity.clone(), at };
+            tx.emit(Event::ParticipantLeft(left), &session.parties());
+        }
     }
     app.commit(tx).await
 }

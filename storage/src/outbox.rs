@@ -201,16 +201,29 @@ pub struct Entry {
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn list(conn: &mut PgConnection, dead: bool, kind: Option<&str>, limit: i64) -> Result<Vec<Entry>> {
-    Ok(sqlx::query_as!(
-        Entry,
-        "select id, kind, attempts, created_at, due_at, expires_at, dead_at, last_error from outbox
-         where (dead_at is not null) = $1 and ($2::text is null or kind = $2) order by id limit $3",
-        dead,
-        kind,
-        limit
-    )
-    .fetch_all(conn)
-    .await?)
+    // Two statements, so that each finds its own index whatever plan is kept for it.
+    let found = if dead {
+        sqlx::query_as!(
+            Entry,
+            "select id, kind, attempts, created_at, due_at, expires_at, dead_at, last_error from outbox
+             where dead_at is not null and ($1::text is null or kind = $1) order by id limit $2",
+            kind,
+            limit
+        )
+        .fetch_all(conn)
+        .await?
+    } else {
+        sqlx::query_as!(
+            Entry,
+            "select id, kind, attempts, created_at, due_at, expires_at, dead_at, last_error from outbox
+             where dead_at is null and ($1::text is null or kind = $1) order by id limit $2",
+            kind,
+            limit
+        )
+        .fetch_all(conn)
+        .await?
+    };
+    Ok(found)
 }
 
 /// Which dead letters are tried again.

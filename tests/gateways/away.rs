@@ -6,7 +6,7 @@ use std::time::Duration;
 use consilium_storage::files::{Area, Object};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::clouds::{place, s3};
@@ -144,9 +144,12 @@ pub(super) async fn is_away(m: &Meeting, id: &str) {
         unavailable(&ask(m, id, &begun, call).await, call);
     }
     // Beginning an upload says so too, as soon as what was seen of the store before is forgotten.
-    while m.app.app.files.check().await.is_ok() {
-        sleep(Duration::from_millis(50)).await;
-    }
+    let forgotten = timeout(Duration::from_secs(20), async {
+        while m.app.app.files.check().await.is_ok() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    });
+    forgotten.await.expect("it is found to be away");
     let body = declared("a.png", "image/png", PNG);
     unavailable(&m.patient.post(&of(id, "attachments/init"), body).await, "52");
     unavailable(&begin_report(m, id).await, "58");

@@ -1,11 +1,14 @@
 //! Two nodes do the same jobs over one database at the same time (DESIGN §7).
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use consilium::config::Config;
 use consilium::jobs::{housekeeping, media, sweeper};
 use consilium_storage::connect::{doctors, media as connect_media};
 use consilium_storage::{audit, database, maintenance};
 use futures_util::future::{join_all, try_join_all};
+use tokio::time::{sleep, timeout};
 
 use crate::support::app::TestApp;
 use crate::support::client::Client;
@@ -126,20 +129,27 @@ async fn partitions_are_made_and_dropped_by_one_node_at_a_time() {
     // Whoever holds the turn is left alone.
     let mut conn = database::connect_once(&m.app.owner()).await.unwrap();
     // A connection that had it may still be closing.
-    while !maintenance::take_turn(&mut conn).await.unwrap() {
-        tokio::task::yield_now().await;
-    }
+    take_turn(&mut conn).await;
     let mut other = database::connect_once(&m.app.owner()).await.unwrap();
     assert!(!maintenance::take_turn(&mut other).await.unwrap());
     database::disconnect(conn).await;
     let mut after = database::connect_once(&m.app.owner()).await.unwrap();
-    while !maintenance::take_turn(&mut after).await.unwrap() {
-        tokio::task::yield_now().await;
-    }
+    take_turn(&mut after).await;
     database::disconnect(after).await;
     // And events of these days have their places.
     m.requested().await;
     assert_eq!(events_of(&m.doctor, "session.requested").await.len(), 1);
+}
+
+/// Waits for the turn of whoever makes partitions.
+async fn take_turn(conn: &mut database::Conn) {
+    let limit = Duration::from_secs(10);
+    let taken = timeout(limit, async {
+        while !maintenance::take_turn(conn).await.unwrap() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    taken.await.expect("the turn is free in the end");
 }
 
 /// The settings of a server whose media server this is.
@@ -225,11 +235,8 @@ async fn a_room_that_outlives_its_consultation_is_closed() {
     peer.fail_always(Some(Fault::Internal));
     m.doctor.act(&of(&id, "end")).await.expect(200);
     let is_open = || peer.camera_allowed(&format!("cn-{id}"), &identity).is_some();
-    // As long as that, the one who ended it has given up too.
-    for _ in 0..3 {
-        m.app.advance(TimeDelta::seconds(11));
-        media::round(&m.app.app).await.unwrap();
-    }
+    // Whoever ended it tries three times.
+    until("it is given up", || peer.failed("DeleteRoom") >= 3).await;
     assert!(is_open());
     peer.fail_always(None);
     rounds_until(&m, "the room is closed", || !is_open()).await;
@@ -248,7 +255,7 @@ async fn rounds_until(m: &Meeting, what: &str, is_so: impl Fn() -> bool) {
         if is_so() {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        sleep(Duration::from_millis(200)).await;
     }
     panic!("{what}: not within 60 rounds");
 }

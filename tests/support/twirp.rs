@@ -80,6 +80,8 @@ struct Inside {
     faults: VecDeque<Fault>,
     always: Option<Fault>,
     hanging: usize,
+    /// The methods of the requests that went wrong.
+    failed: Vec<String>,
 }
 
 #[derive(Default, Clone)]
@@ -205,6 +207,11 @@ impl TwirpPeer {
         self.inside().refused
     }
 
+    /// How many requests for this went wrong, as they were told to.
+    pub(crate) fn failed(&self, method: &str) -> usize {
+        self.inside().failed.iter().filter(|failed| *failed == method).count()
+    }
+
     /// How many requests were left without an answer.
     pub(crate) fn hanging(&self) -> usize {
         self.inside().hanging
@@ -310,7 +317,11 @@ async fn serve(State(inside): State<Arc<Mutex<Inside>>>, uri: Uri, headers: Head
     }
     let fault = {
         let mut inside = inside.lock().unwrap();
-        inside.faults.pop_front().or(inside.always)
+        let fault = inside.faults.pop_front().or(inside.always);
+        if fault.is_some() {
+            inside.failed.push(method.to_owned());
+        }
+        fault
     };
     match fault {
         Some(Fault::Internal) => twirp(StatusCode::INTERNAL_SERVER_ERROR, "internal"),

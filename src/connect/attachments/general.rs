@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
 use consilium_storage::accounts::Role;
 use consilium_storage::connect::attachments::{self, Scope};
 use consilium_storage::connect::sessions::Session;
@@ -36,15 +37,14 @@ pub(super) async fn init(
     Input { body, .. }: BodyOnly<InitGeneral>,
 ) -> Result<CreatedOrAgain<InitView>> {
     let scope_id = required(body.scope_type, body.scope_id, Issue::body)?;
+    app.files.look_if_away().await;
     let mut tx = app.begin().await?;
     let key = match key.start(&mut tx, caller.id, "POST /api/v2/attachments/init", &body).await? {
         Start::Again(stored) => return Ok(CreatedOrAgain::again(stored)),
         Start::Go(key) => key,
     };
     let session = writable(tx.conn(), &caller, body.scope_type, scope_id).await?;
-    if let Some(session) = &session {
-        rules::check_session(body.scope_type, session.status_at(tx.now()))?;
-    }
+    check_open(body.scope_type, session.as_ref(), tx.now())?;
     let declared = rules::Declared {
         scope: body.scope_type,
         filename: &body.filename,
@@ -156,9 +156,9 @@ async fn take(
 ) -> Result<CreatedOrAgain<AttachmentView>> {
     let (scope, scope_id, mut file) = read_fields(form).await?;
     let session = writable(&mut *app.conn().await?, caller, scope, scope_id).await?;
-    let check = |at| session.as_ref().map_or(Ok(()), |session| rules::check_session(scope, session.status_at(at)));
+    // With a key it may be a repeat of what was done while the session was open.
     if !key.is_given() {
-        check(app.now())?;
+        check_open(scope, session.as_ref(), app.now())?;
     }
     let kind = told_kind(scope, &mut file).await?;
     let (filename, content_type) = (file.filename.clone(), kind.content_type());
@@ -175,10 +175,9 @@ async fn take(
         Start::Go(key) => key,
     };
     let now = tx.now();
-    if key.is_some() {
-        // Only now it is certain that this is no repeat of what was done while the session was open.
-        check(now)?;
-    }
+    // It may have ended while the file came.
+    let session = writable(tx.conn(), caller, scope, scope_id).await?;
+    check_open(scope, session.as_ref(), now)?;
     (row.size_bytes, row.status) = (received.size, Status::Uploaded);
     (row.created_at, row.uploaded_at, row.stored_key) = (now, Some(now), Some(received.object.key.clone()));
     attachments::insert(tx.conn(), &row).await?;
@@ -305,6 +304,10 @@ async fn writable(conn: &mut Conn, caller: &Account, scope: Scope, id: Option<Se
     }
     let (session, _) = participant(conn, caller, id).await.map_err(as_scope)?;
     Ok(Some(session))
+}
+
+fn check_open(scope: Scope, session: Option<&Session>, at: DateTime<Utc>) -> Result<()> {
+    session.map_or(Ok(()), |session| rules::check_session(scope, session.status_at(at)))
 }
 
 fn as_scope(error: Error) -> Error {

@@ -21,6 +21,7 @@ pub(super) async fn init(
     caller: Caller<Participant>,
     Input { path, body, .. }: PathBody<SessionPath, InitAttachment>,
 ) -> Result<Created<InitView>> {
+    app.files.look_if_away().await;
     let mut tx = app.begin().await?;
     let (session, _) = participant(tx.conn(), &caller, path.session_id).await?;
     rules::check_session(Scope::Session, session.status_at(tx.now()))?;

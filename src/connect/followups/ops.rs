@@ -139,7 +139,8 @@ pub async fn list(app: &App, caller: &Account, query: &ListQuery) -> Result<Page
 /// 89: the patient's answer.
 ///
 /// # Errors
-/// 422 without a date to propose, 404, 409 `ILLEGAL_TRANSITION`, 400 `DATE_IN_PAST`.
+/// 422 without a date to propose, 404, 409 `ILLEGAL_TRANSITION`, also of a date that has passed meanwhile, 400
+/// `DATE_IN_PAST`.
 pub async fn respond(app: &App, caller: &Account, id: FollowupId, body: Respond) -> Result<FollowUp> {
     let event = match (body.action, body.proposed_date) {
         (Action::Accept, _) => Event::Accept,
@@ -158,6 +159,9 @@ pub async fn respond(app: &App, caller: &Account, id: FollowupId, body: Respond)
             followup.status
         }
         Step::Held => return Ok(followup.view()),
+        Step::To(_) if event == Event::Accept && followup.lapses_at <= tx.now() => {
+            return Err(illegal(followup.status));
+        }
         Step::To(status) => status,
     };
     if let (Event::Propose, (Some(date), time)) = (event, proposal) {

@@ -21,8 +21,8 @@ use crate::error::Result;
 use crate::gateways::media::recorder::{Listed, Which};
 use crate::gateways::media::{EgressReport, EgressStatus};
 
-/// How many recordings one round looks at, and how many side by side.
-const ROUND: i64 = 500;
+/// How many recordings that run, and how many others, one round looks at, and how many side by side.
+const ROUND: i64 = 250;
 const AT_ONCE: usize = 8;
 
 /// How long a recording may be missing from the recorder's list: it may be about to be put there.
@@ -175,8 +175,9 @@ enum Act {
     Settle,
 }
 
-/// The one rule of how long is waited for whom.
-fn decide(recording: &Recording, known: &Known, now: DateTime<Utc>) -> Act {
+/// The one rule of how long is waited for whom. `keeps_whole` says that the store has an object only when all of it was
+/// written: on a disk what a dead recorder leaves may be half a file.
+fn decide(recording: &Recording, known: &Known, now: DateTime<Utc>, keeps_whole: bool) -> Act {
     let quiet = now - recording.heard_at;
     let after = |limit: TimeDelta, act: Act| if quiet >= limit { act } else { Act::Wait };
     let is_overdue = now - recording.stopped_at.unwrap_or(recording.heard_at) >= SILENCE;
@@ -187,7 +188,10 @@ fn decide(recording: &Recording, known: &Known, now: DateTime<Utc>) -> Act {
         (Status::Starting, Known::Over(_) | Known::Absent) => after(GRACE, Act::Fail(true)),
         (Status::Recording, Known::Active(_)) => after(BEAT, Act::Heard),
         (_, Known::Over(_)) => Act::Report,
-        (Status::Recording | Status::Processing, Known::Absent) => after(GRACE, Act::Seek),
+        (Status::Recording | Status::Processing, Known::Absent) if keeps_whole && quiet < SILENCE => {
+            after(GRACE, Act::Seek)
+        }
+        (Status::Recording | Status::Processing, Known::Absent) => after(GRACE, Act::Fail(true)),
         (Status::Recording, Known::Silent) => after(SILENCE, Act::Fail(false)),
         (Status::Processing, Known::Active(_) | Known::Silent) => overdue,
         (Status::Dropped | Status::Failed | Status::Ready, Known::Absent) => after(GRACE, Act::Settle),
@@ -207,7 +211,8 @@ fn is_over(recording: &Recording, act: Act) -> bool {
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn follow(app: &App) -> Result<()> {
-    let open = recordings::list_unsettled(&mut *app.conn().await?, ROUND).await?;
+    let mut open = recordings::list_unsettled(&mut *app.conn().await?, true, ROUND).await?;
+    open.append(&mut recordings::list_unsettled(&mut *app.conn().await?, false, ROUND).await?);
     if open.is_empty() {
         return Ok(());
     }
@@ -223,7 +228,7 @@ pub async fn follow(app: &App) -> Result<()> {
 
 async fn look(app: &App, active: Option<&[Listed]>, recording: Recording) -> Result<()> {
     let known = known(app, active, &recording).await;
-    let act = decide(&recording, &known, app.now());
+    let act = decide(&recording, &known, app.now(), app.files.disk().is_none());
     if let Known::Active(egress_id) = &known
         && is_over(&recording, act)
     {
@@ -234,7 +239,11 @@ async fn look(app: &App, active: Option<&[Listed]>, recording: Recording) -> Res
         (Act::Wait, _) => return Ok(()),
         (Act::Heard, _) => Some(Word::Alive),
         (Act::Report, Known::Over(report)) => Some(look_for_file(app, &recording, report).await),
-        (Act::Seek, _) => Some(seek(app, &recording).await),
+        (Act::Seek, _) => match seek(app, &recording).await {
+            // The store cannot be asked, and the recorder has said nothing.
+            Word::Alive => return Ok(()),
+            word => Some(word),
+        },
         _ => None,
     };
     let mut tx = app.begin().await?;
@@ -321,9 +330,9 @@ mod tests {
                 Known::Silent,
             ];
             for known in known {
-                let act = decide(&recording(status, long, now), &known, now);
+                let act = decide(&recording(status, long, now), &known, now, true);
                 let goes_on = status == Status::Recording && matches!(known, Known::Active(_));
-                let ends = matches!(act, Act::Fail(_) | Act::Settle | Act::Report | Act::Seek);
+                let ends = matches!(act, Act::Fail(_) | Act::Settle | Act::Report);
                 assert_eq!(ends, !goes_on, "{status:?} {known:?}: {act:?}");
             }
         }
@@ -332,13 +341,16 @@ mod tests {
     #[test]
     fn nobody_is_given_up_early() {
         let now = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(9);
-        let act = |status, quiet, known: Known| decide(&recording(status, quiet, now), &known, now);
+        let act = |status, quiet, known: Known| decide(&recording(status, quiet, now), &known, now, true);
         let second = TimeDelta::seconds(1);
         assert_eq!(act(Status::Recording, SILENCE - second, Known::Silent), Act::Wait);
         assert_eq!(act(Status::Recording, SILENCE, Known::Silent), Act::Fail(false));
         assert_eq!(act(Status::Recording, GRACE - second, Known::Absent), Act::Wait);
         assert_eq!(act(Status::Recording, GRACE, Known::Absent), Act::Seek);
         assert_eq!(act(Status::Processing, GRACE, Known::Absent), Act::Seek);
+        assert_eq!(act(Status::Processing, SILENCE, Known::Absent), Act::Fail(true));
+        let on_disk = decide(&recording(Status::Processing, GRACE, now), &Known::Absent, now, false);
+        assert_eq!(on_disk, Act::Fail(true));
         assert_eq!(act(Status::Processing, SILENCE - second, Known::Active("x".to_owned())), Act::Wait);
         assert_eq!(act(Status::Processing, SILENCE, Known::Active("x".to_owned())), Act::Fail(false));
         assert_eq!(act(Status::Starting, GRACE - second, Known::Absent), Act::Wait);

@@ -28,6 +28,7 @@ pub(super) async fn init(
     caller: Caller<Client>,
     Input { path, query, .. }: PathQuery<SessionPath, InitReport>,
 ) -> Result<Created<InitReportView>> {
+    app.files.look_if_away().await;
     let mut tx = app.begin().await?;
     let (session, _) = participant(tx.conn(), &caller, path.session_id).await?;
     rules::check_session(Scope::Report, session.status_at(tx.now()))?;

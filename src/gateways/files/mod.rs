@@ -217,7 +217,9 @@ impl Files {
         upload: &Upload,
         now: DateTime<Utc>,
     ) -> Result<String, StoreError> {
-        self.look_if_away().await?;
+        if self.is_away() {
+            return Err(turned_away());
+        }
         counted("upload_link", in_time(LIMIT, self.0.store.upload_link(object, upload, now)).await)
     }
 
@@ -239,7 +241,9 @@ impl Files {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn write(&self, object: &Object, content_type: &str) -> Result<Box<dyn Sink>, StoreError> {
-        self.look_if_away().await?;
+        if !self.look_if_away().await {
+            return Err(turned_away());
+        }
         in_time(LIMIT, self.0.store.write(object, content_type)).await
     }
 
@@ -346,13 +350,15 @@ impl Files {
         counted("sweep", self.0.store.sweep(before).await)
     }
 
-    /// What is no call of its own is not begun while a store far away does not answer; whether it does again is looked
-    /// at now and then. A local disk is always asked.
-    async fn look_if_away(&self) -> Result<(), StoreError> {
-        if self.0.local.is_none() && self.0.breaker.is_open() {
-            return self.check().await.map_err(|_| turned_away());
-        }
-        Ok(())
+    /// Finds out whether a store far away that did not answer does again; before a transaction that needs an address of
+    /// it, as that may take 2 s. Answers whether the store may be called.
+    pub async fn look_if_away(&self) -> bool {
+        !self.is_away() || self.check().await.is_ok()
+    }
+
+    /// Whether a store far away is not asked at present, because it did not answer. A local disk is always asked.
+    fn is_away(&self) -> bool {
+        self.0.local.is_none() && self.0.breaker.is_open()
     }
 
     fn learn(&self, is_good: bool) {

@@ -84,11 +84,13 @@ impl Fcm {
             let is_taken = body.get("name").is_some_and(Value::is_string);
             return if is_taken { Ok(()) } else { Err(Trouble::Down(away("an answer that is none".to_owned()))) };
         }
-        if status == StatusCode::UNAUTHORIZED && !names_apple(&body) {
+        let word = word_of(&body);
+        // Where Apple does not take the key FCM has for it, a new token of ours mends nothing.
+        if status == StatusCode::UNAUTHORIZED && word != APPLE {
             self.account.forget(&token).await;
             return Err(Trouble::Token);
         }
-        Err(refusal(status, &body, after))
+        Err(refusal(status, word, &body, after))
     }
 }
 
@@ -106,41 +108,46 @@ enum Trouble {
     Answer(NotSent),
 }
 
-/// Whether it is Apple that does not take the key FCM has for it: nothing that a new token of ours would mend.
-fn names_apple(body: &Value) -> bool {
-    let details = body.pointer("/error/details").and_then(Value::as_array);
-    let code = |detail: &Value| detail.get("errorCode").and_then(Value::as_str) == Some("THIRD_PARTY_AUTH_ERROR");
-    details.is_some_and(|all| all.iter().any(code))
+/// FCM's word for a key of Apple's that Apple does not take.
+const APPLE: &str = "THIRD_PARTY_AUTH_ERROR";
+
+/// The words of refusals that are kept; nothing else of what was answered is.
+const WORDS: [&str; 10] = [
+    "INVALID_ARGUMENT",
+    "UNREGISTERED",
+    "SENDER_ID_MISMATCH",
+    "QUOTA_EXCEEDED",
+    "UNAVAILABLE",
+    "INTERNAL",
+    APPLE,
+    "NOT_FOUND",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+];
+
+/// The parts of a refusal's `details`.
+fn details(body: &Value) -> impl Iterator<Item = &Value> {
+    body.pointer("/error/details").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// A refusal in FCM's word, else in Google's; empty where it is neither.
+fn word_of(body: &Value) -> &'static str {
+    let fcm = details(body).find_map(|detail| detail.get("errorCode")?.as_str());
+    let code = fcm.or_else(|| body.pointer("/error/status")?.as_str());
+    code.and_then(|code| WORDS.into_iter().find(|word| *word == code)).unwrap_or_default()
 }
 
 /// What a refusal means (the error codes of FCM's HTTP v1).
-fn refusal(status: StatusCode, body: &Value, after: Option<TimeDelta>) -> Trouble {
-    let details = body.pointer("/error/details").and_then(Value::as_array);
-    let find = |name: &str| details.and_then(|all| all.iter().find_map(|detail| detail.get(name)));
-    let code = find("errorCode").and_then(Value::as_str).or_else(|| body.pointer("/error/status")?.as_str());
-    // Only words of a list of ours are kept of what was answered.
-    let known = [
-        "INVALID_ARGUMENT",
-        "UNREGISTERED",
-        "SENDER_ID_MISMATCH",
-        "QUOTA_EXCEEDED",
-        "UNAVAILABLE",
-        "INTERNAL",
-        "THIRD_PARTY_AUTH_ERROR",
-        "NOT_FOUND",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-    ];
-    let word = code.and_then(|code| known.into_iter().find(|word| *word == code)).unwrap_or_default();
+fn refusal(status: StatusCode, word: &'static str, body: &Value, after: Option<TimeDelta>) -> Trouble {
     let why = format!("status {} {word}", status.as_u16()).trim_end().to_owned();
-    let names_token = find("fieldViolations").and_then(Value::as_array).is_some_and(|violations| {
-        violations.iter().any(|violation| violation.get("field").and_then(Value::as_str) == Some("message.token"))
-    });
+    let mut violations = details(body).filter_map(|detail| detail.get("fieldViolations")?.as_array()).flatten();
+    let names_token =
+        violations.any(|violation| violation.get("field").and_then(Value::as_str) == Some("message.token"));
     match status {
         _ if word == "UNREGISTERED" => Trouble::Answer(NotSent::Unregistered),
         StatusCode::BAD_REQUEST if names_token => Trouble::Answer(NotSent::Unregistered),
         // One key of Apple's is no reason to turn other phones away.
-        _ if word == "THIRD_PARTY_AUTH_ERROR" => Trouble::Answer(NotSent::Away { why, after: Some(QUOTA_PAUSE) }),
+        _ if word == APPLE => Trouble::Answer(NotSent::Away { why, after: Some(QUOTA_PAUSE) }),
         StatusCode::TOO_MANY_REQUESTS => Trouble::Answer(NotSent::Away { why, after: after.or(Some(QUOTA_PAUSE)) }),
         _ if status.is_server_error() => Trouble::Down(NotSent::Away { why, after }),
         _ => Trouble::Answer(NotSent::Refused(why)),

@@ -61,14 +61,16 @@ pub async fn set_left(
     Ok(done.rows_affected() == 1)
 }
 
-/// Consultations that ended before this time and whose rooms still have people in them, as far as we were told.
+/// Consultations that were over before this time and whose rooms still have people in them, as far as we were told; some of
+/// them where there are more.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn list_outstayed(conn: &mut PgConnection, before: DateTime<Utc>, limit: i64) -> Result<Vec<SessionId>> {
     Ok(sqlx::query_scalar!(
-        "select distinct p.session_id as \"id: SessionId\" from room_participants p join sessions s on s.id = p.session_id
-         where s.status = 'ENDED' and s.ended_at < $1 order by 1 limit $2",
+        "select p.session_id as \"id: SessionId\" from room_participants p join sessions s on s.id = p.session_id
+         where s.status not in ('REQUESTED', 'ONGOING') and coalesce(s.ended_at, p.joined_at) < $1
+         group by p.session_id order by random() limit $2",
         before,
         limit
     )
@@ -76,24 +78,24 @@ pub async fn list_outstayed(conn: &mut PgConnection, before: DateTime<Utc>, limi
     .await?)
 }
 
-/// Of those who joined before this time only these are in the room. Answers who was taken for present and is not.
+/// Who joined the rooms of these consultations before this time and did not leave, as far as we were told.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn clear_absent(
+pub async fn list_joined(
     conn: &mut PgConnection,
-    session_id: SessionId,
-    present: &[String],
+    sessions: &[SessionId],
     before: DateTime<Utc>,
-) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar!(
-        "delete from room_participants where session_id = $1 and joined_at < $3 and identity <> all($2) returning identity",
-        session_id as _,
-        present,
+) -> Result<Vec<(SessionId, String)>> {
+    let rows = sqlx::query!(
+        "select session_id as \"id: SessionId\", identity from room_participants
+         where session_id = any($1) and joined_at < $2",
+        sessions as _,
         before
     )
     .fetch_all(conn)
-    .await?)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.identity)).collect())
 }
 
 /// The room is empty: everybody left.

@@ -195,13 +195,14 @@ pub async fn list_of_session(
     Ok((found, total))
 }
 
-/// Recordings that the recorder may still be at, those that were not heard of for longest first.
+/// Recordings that the recorder may still be at, those that run or the others, the longest unheard of first.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn list_unsettled(conn: &mut PgConnection, limit: i64) -> Result<Vec<Recording>> {
+pub async fn list_unsettled(conn: &mut PgConnection, running: bool, limit: i64) -> Result<Vec<Recording>> {
     Ok(select_recordings!(
-        "where settled_at is null order by (status in ('STARTING', 'RECORDING')) desc, heard_at, id limit $1",
+        "where settled_at is null and (status in ('STARTING', 'RECORDING')) = $1 order by heard_at, id limit $2",
+        running,
         limit
     )
     .fetch_all(conn)

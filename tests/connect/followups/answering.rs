@@ -195,6 +195,21 @@ async fn a_proposal_whose_date_has_passed_is_only_refused() {
 }
 
 #[tokio::test]
+async fn a_date_that_has_passed_is_declined_or_moved() {
+    let m = Meeting::start().await;
+    let (moved, declined) = (scheduled(&m).await, scheduled(&m).await);
+    m.app.advance(TimeDelta::days(8));
+    for followup in [&moved, &declined] {
+        let late = respond(&m.patient, followup, "accept").await;
+        late.refused_with(409, "ILLEGAL_TRANSITION", &json!({"current_status": "PENDING_PATIENT"}));
+    }
+    let proposed = propose(&m.patient, &moved, in_days(&m, 2), None).await.expect(200);
+    assert_eq!(proposed["status"], "PENDING_DOCTOR");
+    assert_eq!(settle(&m.doctor, &moved, true).await.expect(200)["status"], "ACCEPTED");
+    assert_eq!(respond(&m.patient, &declined, "reject").await.expect(200)["status"], "REJECTED");
+}
+
+#[tokio::test]
 async fn of_answers_at_once_one_counts() {
     let m = Meeting::start().await;
     for _ in 0..4 {
