@@ -40,18 +40,6 @@ impl Slots {
         Self(1 << (slot % SLOTS))
     }
 
-    /// Every `parts`th, beginning with this one.
-    #[must_use]
-    pub fn part(part: u32, parts: u32) -> Self {
-        Self((0..u64::BITS).filter(|slot| slot % parts == part).fold(0, |slots, slot| slots | 1 << slot))
-    }
-
-    /// These and the others.
-    #[must_use]
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
     /// Whether it holds this one.
     #[must_use]
     pub const fn contains(self, slot: u16) -> bool {
@@ -157,8 +145,6 @@ mod tests {
     fn sets_of_slots() {
         assert!(Slots::one(63).contains(63) && !Slots::one(63).contains(0));
         assert!(Slots::ALL.contains(17) && Slots::default().is_empty());
-        assert_eq!((0..4).fold(Slots::default(), |all, part| all.with(Slots::part(part, 4))), Slots::ALL);
-        assert!(Slots::part(3, 4).contains(7) && !Slots::part(3, 4).contains(6));
         assert!(slot_of(UserId::new()) < SLOTS);
     }
 }

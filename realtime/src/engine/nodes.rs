@@ -23,9 +23,6 @@ use crate::shared::roster::Roster;
 const GATHER: Duration = Duration::from_millis(20);
 /// The longest pause after looking.
 const LONGEST: Duration = Duration::from_secs(1);
-/// While all inboxes are looked at again and again, it is done in so many parts, one after the other: what comes of a look
-/// stands in the way of nobody for long.
-const PARTS: u32 = 4;
 /// How often the bus is asked whether inboxes want to be looked at unasked.
 const ASK: Duration = Duration::from_millis(250);
 
@@ -323,28 +320,20 @@ impl Listener for Inner {
 
 /// Looks at the inboxes of suspected slots, and at all of them as often as the bus wants it.
 pub(super) async fn look_after_inboxes(engine: WeakEngine) {
-    let (mut part, mut looked) = (0, Instant::now());
     loop {
         let Some((every, more)) =
             engine.upgrade().map(|engine| (engine.0.bus.look_every(), Arc::clone(&engine.0.suspects.more)))
         else {
             return;
         };
-        let due = looked + every.map_or(ASK, |every| every / PARTS);
         // Nothing of the engine is held while waiting: it could never end.
-        if tokio::time::timeout_at(due, more.notified()).await.is_ok() {
+        if tokio::time::timeout(every.unwrap_or(ASK), more.notified()).await.is_ok() {
             tokio::time::sleep(GATHER).await;
         }
         let Some(engine) = engine.upgrade() else { return };
-        let suspects = engine.0.suspects.take();
-        let is_due = Instant::now() >= due;
-        if is_due {
-            (part, looked) = ((part + 1) % PARTS, Instant::now());
-        }
         let (slots, cause) = match every {
-            Some(_) if is_due => (suspects.with(Slots::part(part, PARTS)), "outage"),
-            Some(_) => (suspects, "outage"),
-            None => (suspects, "suspect"),
+            Some(_) => (Slots::ALL, "outage"),
+            None => (engine.0.suspects.take(), "suspect"),
         };
         if slots.is_empty() {
             continue;
