@@ -1,4 +1,4 @@
-//! How long a search of the catalogues takes at the size of the contract's source, on one connection (docs/decisions/023):
+//! How long a search of the catalogues takes at the size of the contract's source, on one connection (docs/performance.md §10):
 //!
 //! ```text
 //! cargo bench -p consilium-storage --features testing --bench catalog_search [-- --plans]

@@ -1,5 +1,5 @@
 //! The search in phases (connect-v2 100, 102): names that begin with what was typed, then names that contain it, then salts
-//! that do; with nothing found, words like those typed. Measured in docs/decisions/023.
+//! that do; with nothing found, words like those typed. Measured in docs/performance.md §10.
 //!
 //! These statements are built, not `query!`, and are not kept prepared: the right plan depends on the typed value (a
 //! rare part asks the trigram index, a frequent one is met soon in the order of names), and a kept statement would be
