@@ -139,8 +139,8 @@ pub async fn list(app: &App, caller: &Account, query: &ListQuery) -> Result<Page
 /// 89: the patient's answer.
 ///
 /// # Errors
-/// 422 without a date to propose, 404, 409 `ILLEGAL_TRANSITION`, also of a date that has passed meanwhile, 400
-/// `DATE_IN_PAST`.
+/// 422 without a date to propose, 404, 409 `ILLEGAL_TRANSITION`, also of a date that has passed meanwhile (beyond the
+/// contract: docs/integrators.md, Follow-ups), 400 `DATE_IN_PAST`.
 pub async fn respond(app: &App, caller: &Account, id: FollowupId, body: Respond) -> Result<FollowUp> {
     let event = match (body.action, body.proposed_date) {
         (Action::Accept, _) => Event::Accept,
@@ -180,7 +180,7 @@ pub async fn respond(app: &App, caller: &Account, id: FollowupId, body: Respond)
 /// 90: the doctor's answer to the patient's date.
 ///
 /// # Errors
-/// 404, 409 `ILLEGAL_TRANSITION` unless PENDING_DOCTOR, and for a date that has passed meanwhile.
+/// 404, 409 `ILLEGAL_TRANSITION` unless PENDING_DOCTOR, and for a date that has passed meanwhile (as in [`respond`]).
 pub async fn respond_to_proposal(app: &App, caller: &Account, id: FollowupId, accept: bool) -> Result<FollowUp> {
     let mut tx = app.begin().await?;
     let mut followup = part(&mut tx, caller, id).await?;
