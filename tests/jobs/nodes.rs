@@ -141,6 +141,16 @@ async fn partitions_are_made_and_dropped_by_one_node_at_a_time() {
     assert_eq!(events_of(&m.doctor, "session.requested").await.len(), 1);
 }
 
+/// A consultation with both parties in its room: its id, and who the patient is there.
+async fn in_the_room(m: &Meeting, peer: &TwirpPeer) -> (String, String) {
+    let id = m.requested().await;
+    let doctor = accept(&m.doctor, &id).await;
+    peer.join(text(&doctor["livekit"]["token"])).unwrap();
+    let patient = m.patient.get(&of(&id, "token")).await.expect(200);
+    let identity = peer.join(text(&patient["livekit"]["token"])).unwrap();
+    (id, identity)
+}
+
 /// Waits for the turn of whoever makes partitions.
 async fn take_turn(conn: &mut database::Conn) {
     let limit = Duration::from_secs(10);
@@ -166,11 +176,7 @@ fn at(peer: &TwirpPeer) -> impl FnOnce(&mut Config) + use<> {
 async fn rooms_are_compared_by_one_node_a_round_by_what_postgres_says() {
     let peer = TwirpPeer::start().await;
     let (m, there) = two_nodes(at(&peer)).await;
-    let id = m.requested().await;
-    let doctor = accept(&m.doctor, &id).await;
-    peer.join(text(&doctor["livekit"]["token"])).unwrap();
-    let patient = m.patient.get(&of(&id, "token")).await.expect(200);
-    let identity = peer.join(text(&patient["livekit"]["token"])).unwrap();
+    let (id, identity) = in_the_room(&m, &peer).await;
     let camera = || peer.camera_allowed(&format!("cn-{id}"), &identity);
     // The other node knows the consultation from before the consent, and hears nothing of it.
     there.app.engine.session(id.parse().unwrap()).await.unwrap().unwrap();
@@ -203,11 +209,7 @@ async fn rooms_are_compared_by_one_node_a_round_by_what_postgres_says() {
 async fn what_was_decided_while_livekit_was_away_is_carried_out_when_it_is_back() {
     let peer = TwirpPeer::start().await;
     let m = Meeting::start_with(at(&peer)).await;
-    let id = m.requested().await;
-    let doctor = accept(&m.doctor, &id).await;
-    peer.join(text(&doctor["livekit"]["token"])).unwrap();
-    let patient = m.patient.get(&of(&id, "token")).await.expect(200);
-    let identity = peer.join(text(&patient["livekit"]["token"])).unwrap();
+    let (id, identity) = in_the_room(&m, &peer).await;
     let camera = || peer.camera_allowed(&format!("cn-{id}"), &identity);
     m.doctor.act(&of(&id, "video-permission/allow")).await.expect(200);
     m.patient.act(&of(&id, "video-permission/accept")).await.expect(200);
@@ -226,9 +228,7 @@ async fn what_was_decided_while_livekit_was_away_is_carried_out_when_it_is_back(
 async fn a_room_that_outlives_its_consultation_is_closed() {
     let peer = TwirpPeer::start().await;
     let m = Meeting::start_with(at(&peer)).await;
-    let id = m.requested().await;
-    let doctor = accept(&m.doctor, &id).await;
-    let identity = peer.join(text(&doctor["livekit"]["token"])).unwrap();
+    let (id, identity) = in_the_room(&m, &peer).await;
     let mut conn = m.app.app.conn().await.unwrap();
     connect_media::set_joined(&mut conn, id.parse().unwrap(), &identity, m.app.app.now()).await.unwrap();
     drop(conn);
