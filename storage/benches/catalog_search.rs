@@ -34,11 +34,11 @@ async fn main() {
     let names = fill(&mut conn).await;
     settle(&owner).await.unwrap();
 
-    println!("{:<34} {:>6} {:>9} {:>9} {:>9}", "medicines: what is typed", "found", "p50", "p99", "max");
+    println!("{:<34} {:>6} {:>9} {:>9} {:>9}  p99 at", "medicines: what is typed", "found", "p50", "p99", "max");
     for (kind, typed) in kinds(&names) {
         measure(&mut conn, kind, &typed, true).await;
     }
-    println!("{:<34} {:>6} {:>9} {:>9} {:>9}", "lab tests", "found", "p50", "p99", "max");
+    println!("{:<34} {:>6} {:>9} {:>9} {:>9}  p99 at", "lab tests", "found", "p50", "p99", "max");
     let tests: Vec<String> = made_up::lab_tests(made_up::LAB_TESTS).map(|new| new.name).collect();
     measure(&mut conn, "a name, letter by letter", &typing(&tests), false).await;
     measure(&mut conn, "a name with a typo", &typos(&tests), false).await;
@@ -119,7 +119,7 @@ fn reversed(name: &str) -> String {
 }
 
 async fn measure(conn: &mut Conn, kind: &str, typed: &[String], of_medicines: bool) {
-    let mut took: Vec<Duration> = Vec::with_capacity(typed.len());
+    let mut took: Vec<(Duration, &str)> = Vec::with_capacity(typed.len());
     let mut found = 0;
     for text in typed {
         let started = Instant::now();
@@ -128,12 +128,14 @@ async fn measure(conn: &mut Conn, kind: &str, typed: &[String], of_medicines: bo
         } else {
             lab_tests::search(conn, text, 10).await.unwrap().len()
         };
-        took.push(started.elapsed());
+        took.push((started.elapsed(), text));
     }
     took.sort_unstable();
-    let at = |part: f64| took[((took.len() - 1) as f64 * part) as usize].as_secs_f64() * 1_000.0;
+    let at = |part: f64| took[((took.len() - 1) as f64 * part) as usize];
+    let ms = |part: f64| at(part).0.as_secs_f64() * 1_000.0;
     let average = found as f64 / typed.len() as f64;
-    println!("{kind:<34} {average:>6.1} {:>6.2} ms {:>6.2} ms {:>6.2} ms", at(0.5), at(0.99), at(1.0));
+    let (p50, p99, max, slow) = (ms(0.5), ms(0.99), ms(1.0), at(0.99).1);
+    println!("{kind:<34} {average:>6.1} {p50:>6.2} ms {p99:>6.2} ms {max:>6.2} ms  {slow:?}");
 }
 
 async fn plans(conn: &mut Conn) {

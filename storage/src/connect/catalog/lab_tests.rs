@@ -39,8 +39,13 @@ pub struct NewLabTest {
     pub provider: String,
 }
 
-const SHELF: Shelf =
-    Shelf { table: "lab_tests", words: "lab_test_words", columns: "t.id, t.name, t.code, t.provider", salts: false };
+const SHELF: Shelf = Shelf {
+    table: "lab_tests",
+    words: "lab_test_words",
+    pairs: None,
+    columns: "t.id, t.name, t.code, t.provider",
+    salts: false,
+};
 
 /// The lab tests that fit what was typed: codes first, then by the phases of connect-v2 100.
 ///
@@ -106,9 +111,8 @@ pub async fn write(conn: &mut PgConnection, batch: &[NewLabTest], at: DateTime<U
 pub async fn recount(conn: &mut PgConnection) -> Result<()> {
     sqlx::query!("delete from lab_test_words").execute(&mut *conn).await?;
     sqlx::query!(
-        "insert into lab_test_words (word, names, lines)
-         select word, count(*) filter (where strpos(name_key, word) > 0), count(*)
-         from lab_tests, unnest(words) as word group by word"
+        "insert into lab_test_words (word, lines)
+         select word, count(*) from lab_tests, unnest(words) as word group by word"
     )
     .execute(conn)
     .await?;

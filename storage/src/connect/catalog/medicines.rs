@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::search::{Hit, Search, Shelf};
-use super::{Written, key, length, tidy, words};
+use super::{MOST_FOUND, Written, key, length, tidy, words};
 use crate::error::Result;
 use crate::ids::MedicineId;
 
@@ -76,8 +76,13 @@ pub struct NewMedicine {
     pub source_url: Option<String>,
 }
 
-const SHELF: Shelf =
-    Shelf { table: "medicines", words: "medicine_words", columns: "t.id, t.name, t.form, t.provider", salts: true };
+const SHELF: Shelf = Shelf {
+    table: "medicines",
+    words: "medicine_words",
+    pairs: Some("medicine_pairs"),
+    columns: "t.id, t.name, t.form, t.provider",
+    salts: true,
+};
 
 /// The medicines that fit what was typed, by the phases of connect-v2 100.
 ///
@@ -201,18 +206,20 @@ async fn write_texts(conn: &mut PgConnection, batch: &[NewMedicine], columns: &C
     .await?)
 }
 
-/// Counts the words anew, once all lines are written: searches rest on it.
+/// Counts the words and finds the first names of each pair of letters anew, once all lines are written: searches rest on
+/// them.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn recount(conn: &mut PgConnection) -> Result<()> {
     sqlx::query!("delete from medicine_words").execute(&mut *conn).await?;
     sqlx::query!(
-        "insert into medicine_words (word, names, lines)
-         select word, count(*) filter (where strpos(name_key, word) > 0), count(*)
-         from medicines, unnest(words) as word group by word"
+        "insert into medicine_words (word, lines)
+         select word, count(*) from medicines, unnest(words) as word group by word"
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    sqlx::query!("delete from medicine_pairs").execute(&mut *conn).await?;
+    sqlx::query_file!("src/connect/catalog/medicine_pairs_write.sql", MOST_FOUND).execute(conn).await?;
     Ok(())
 }

@@ -16,6 +16,8 @@ use crate::error::Result;
 
 /// How many lines a batch of an import holds at most.
 pub const BATCH: usize = 500;
+/// How many a search finds at most (connect-v2 100).
+pub const MOST_FOUND: i64 = 25;
 
 /// What a batch of lines did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,7 +52,10 @@ pub async fn lock(conn: &mut PgConnection) -> Result<()> {
 pub async fn settle(owner: &PgConnectOptions) -> Result<()> {
     // It may take seconds, which is nothing to warn of.
     let mut conn = owner.clone().disable_statement_logging().connect().await?;
-    conn.execute("vacuum (analyze) medicines, medicine_texts, medicine_words, lab_tests, lab_test_words").await?;
+    conn.execute(
+        "vacuum (analyze) medicines, medicine_texts, medicine_words, medicine_pairs, lab_tests, lab_test_words",
+    )
+    .await?;
     conn.close().await?;
     Ok(())
 }

@@ -19,6 +19,8 @@ pub(super) struct Shelf {
     pub(super) table: &'static str,
     /// The table of their words.
     pub(super) words: &'static str,
+    /// The table of each two letters' first names, where there are too many names to walk through.
+    pub(super) pairs: Option<&'static str>,
     /// What a hit shows, of the table under the name `t`.
     pub(super) columns: &'static str,
     /// Whether there are salts.
@@ -42,8 +44,8 @@ enum Condition {
     Prefix(String),
     /// The name contains this.
     Part(String),
-    /// The name contains this, as one of these words does.
-    PartOf(String, Vec<String>),
+    /// The name is one of the first that contain these two letters.
+    Pair(&'static str, String),
     /// A salt contains this.
     Salt(String),
     /// Of each of these lists, one of the words.
@@ -69,12 +71,17 @@ pub(super) struct Search<'a, T> {
     found: Vec<T>,
 }
 
+/// What a table of pairs knows.
+const PAIR: usize = 2;
 /// Shorter parts have no trigram, so no trigram index knows them.
 const TRIGRAM: usize = 3;
 /// Of what was typed, so many words count.
 const MOST_WORDS: usize = 6;
 /// What stands in more lines than this is soon met in the order of names; what stands in fewer is gathered and sorted.
-const MANY: i64 = 3_000;
+const MANY: i64 = 1_500;
+/// Names that contain what was typed are gathered up to this many: looking for ten among a few could go through all names,
+/// which takes 8 ms.
+const FEW: i64 = 400;
 /// A part stands in more words than this only when it stands in many lines too.
 const MOST_MEANINGS: i64 = 200;
 /// Words less alike than this are others.
@@ -97,37 +104,26 @@ impl<'a, T: Hit> Search<'a, T> {
     /// The phases of the contract, each only while there is room, the last only when nothing was found.
     pub(super) async fn finish(mut self, conn: &mut PgConnection) -> Result<Vec<T>> {
         self.phase(conn, &Condition::Prefix(self.key.clone())).await?;
-        self.part(conn).await?;
-        if self.shelf.salts && self.key.chars().count() >= TRIGRAM {
+        self.phase(conn, &self.part()).await?;
+        if self.shelf.salts && self.has_trigram() {
             self.phase(conn, &Condition::Salt(self.key.clone())).await?;
         }
-        // Two letters are no typo of anything.
-        if self.found.is_empty() && self.key.chars().count() >= TRIGRAM {
+        if self.found.is_empty() && self.has_trigram() {
             self.mistyped(conn).await?;
         }
         Ok(self.found)
     }
 
-    /// Names that contain it. Two letters are looked for in the few thousand words first, so that a rare pair does not cost
-    /// a walk through all names.
-    async fn part(&mut self, conn: &mut PgConnection) -> Result<()> {
-        let key = self.key.clone();
-        if self.is_full() || key.chars().count() >= TRIGRAM || !key.chars().all(char::is_alphanumeric) {
-            return self.phase(conn, &Condition::Part(key)).await;
+    /// What a name has to be to contain it.
+    fn part(&self) -> Condition {
+        match self.shelf.pairs {
+            Some(pairs) if self.key.chars().count() == PAIR => Condition::Pair(pairs, self.key.clone()),
+            _ => Condition::Part(self.key.clone()),
         }
-        let mut sql = QueryBuilder::<Postgres>::new("select word, names from ");
-        sql.push(self.shelf.words).push(" where names > 0 and word like ").push_bind(part(&key));
-        sql.push(" order by names desc limit ").push_bind(MOST_MEANINGS);
-        let rows: Vec<(String, i32)> = sql.build_query_as().persistent(false).fetch_all(&mut *conn).await?;
-        let lines: i64 = rows.iter().map(|(_, names)| i64::from(*names)).sum();
-        if rows.is_empty() {
-            Ok(())
-        } else if lines > MANY {
-            self.phase(conn, &Condition::Part(key)).await
-        } else {
-            let words = rows.into_iter().map(|(word, _)| word).collect();
-            self.phase(conn, &Condition::PartOf(key, words)).await
-        }
+    }
+
+    fn has_trigram(&self) -> bool {
+        self.key.chars().count() >= TRIGRAM
     }
 
     /// Names that have every word as it is known or nearly so; where the known ones stand in the way, without them.
@@ -145,10 +141,6 @@ impl<'a, T: Hit> Search<'a, T> {
         Ok(())
     }
 
-    const fn is_full(&self) -> bool {
-        self.found.len() >= self.limit
-    }
-
     async fn phase(&mut self, conn: &mut PgConnection, condition: &Condition) -> Result<()> {
         let room = self.limit.saturating_sub(self.found.len());
         if room == 0 {
@@ -161,23 +153,30 @@ impl<'a, T: Hit> Search<'a, T> {
         Ok(())
     }
 
-    /// What each typed word stands for; words that resemble nothing are passed over.
+    /// What each typed word stands for: the words of the catalogue that contain it, or else those most like it. Two letters
+    /// only stand for what begins with them, and are no typo of anything. Words that resemble nothing are passed over.
     async fn understand(&self, conn: &mut PgConnection) -> Result<Vec<Meaning>> {
         let typed: Vec<String> = super::words(&[&self.key]).into_iter().take(MOST_WORDS).collect();
+        let is_short: Vec<bool> = typed.iter().map(|word| word.chars().count() < TRIGRAM).collect();
         let parts: Vec<String> = typed.iter().map(|word| part(word)).collect();
+        let ends: Vec<String> = typed.iter().map(|word| end(word)).collect();
         let words = self.shelf.words;
-        let mut sql = QueryBuilder::<Postgres>::new("with t as materialized (select q.word, q.part, q.place, ");
-        // A count, not `exists`: the planner then asks the index, also for what is not there.
-        sql.push("(select count(*) from ").push(words).push(" w where w.word like q.part) > 0 as known from unnest(");
-        sql.push_bind(typed).push("::text[], ").push_bind(parts);
-        sql.push("::text[]) with ordinality as q(word, part, place)) ");
-        sql.push("select t.place, t.known, n.word, n.likeness, n.lines from t cross join lateral (");
-        sql.push("(select w.word, 1::real as likeness, w.lines from ").push(words);
-        sql.push(" w where t.known and w.word like t.part order by w.lines desc, w.word limit ");
-        sql.push_bind(MOST_MEANINGS).push(") union all (");
+        let mut sql = QueryBuilder::<Postgres>::new("with t as materialized (select * from unnest(");
+        sql.push_bind(typed).push("::text[], ").push_bind(is_short).push("::boolean[], ").push_bind(parts);
+        sql.push("::text[], ").push_bind(ends);
+        sql.push("::text[]) with ordinality as q(word, is_short, part, past, place)), k as materialized (");
+        sql.push("select t.place, w.word, w.lines from t cross join lateral (");
+        sql.push("(select w.word, w.lines from ").push(words).push(" w where not t.is_short and w.word like t.part");
+        sql.push(" order by w.lines desc, w.word limit ").push_bind(MOST_MEANINGS).push(") union all (");
+        sql.push("select w.word, w.lines from ").push(words);
+        sql.push(" w where t.is_short and w.word >= t.word collate \"C\" and w.word < t.past collate \"C\"");
+        sql.push(" order by w.lines desc, w.word limit ").push_bind(MOST_MEANINGS).push(")) w) ");
+        sql.push("select place, true as known, word, 1::real as likeness, lines from k union all ");
+        sql.push("select t.place, false, n.word, n.likeness, n.lines from t cross join lateral (");
         sql.push("select w.word, word_similarity(t.word, w.word) as likeness, w.lines from ").push(words);
-        sql.push(" w where not t.known and w.word %> t.word order by likeness desc, w.word limit 8)) n");
-        sql.push(" order by t.place, n.likeness desc, n.word");
+        sql.push(" w where w.word %> t.word order by likeness desc, w.word limit 8) n");
+        sql.push(" where not t.is_short and t.place not in (select place from k)");
+        sql.push(" order by place, likeness desc, word");
         let rows = sql.build().persistent(false).fetch_all(conn).await?;
         let mut meanings: Vec<(i64, Meaning)> = Vec::new();
         let mut least = LEAST_LIKENESS;
@@ -197,33 +196,71 @@ impl<'a, T: Hit> Search<'a, T> {
     }
 }
 
+/// How rows are come by.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// As the planner likes: an index on the condition, or a walk in the order of names that stops early.
+    Planned,
+    /// All of them by an index on the condition, then sorted.
+    Gathered,
+    /// Gathered as long as they are few, else met on a walk: for conditions of which the planner cannot tell.
+    FewOrMet,
+}
+
+impl Condition {
+    const fn way(&self) -> Way {
+        match self {
+            Self::Code(_) | Self::CodePrefix(_) | Self::Prefix(_) => Way::Planned,
+            Self::Part(_) | Self::Salt(_) => Way::FewOrMet,
+            Self::Pair(..) => Way::Gathered,
+            Self::Words(meanings) => match meanings.as_slice() {
+                [one] if one.lines > MANY => Way::Planned,
+                _ => Way::Gathered,
+            },
+        }
+    }
+}
+
 /// The rows under a condition, without those found before: shorter names first, then by the alphabet.
 fn statement(sql: &mut QueryBuilder<Postgres>, shelf: &Shelf, condition: &Condition, without: &[Uuid], room: usize) {
-    // Gathered first, the rows come by way of the index on words; else the planner chooses between an index of the
-    // condition and a walk in the order of names that stops early.
-    let is_gathered = match condition {
-        Condition::PartOf(..) => true,
-        Condition::Words(meanings) => !matches!(meanings.as_slice(), [one] if one.lines > MANY),
-        _ => false,
+    let all = |sql: &mut QueryBuilder<Postgres>, columns: &str| {
+        sql.push("select ").push(columns).push(" from ").push(shelf.table).push(" where ");
+        push_condition(sql, condition);
+        if !without.is_empty() {
+            sql.push(" and id <> all(").push_bind(without.to_vec()).push(")");
+        }
     };
-    let head = if is_gathered { "with f as materialized (select id, name_length, name_key from " } else { "" };
-    sql.push(head);
-    if !is_gathered {
-        sql.push("select ").push(shelf.columns).push(" from (select id from ");
+    let first = |sql: &mut QueryBuilder<Postgres>| {
+        sql.push(" order by name_length, name_key, id limit ").push_bind(i64::try_from(room).unwrap_or(i64::MAX));
+    };
+    match condition.way() {
+        Way::Planned => {
+            sql.push("with o as (");
+            all(sql, "id");
+            first(sql);
+        }
+        Way::Gathered => {
+            sql.push("with f as materialized (");
+            all(sql, "id, name_length, name_key");
+            sql.push("), o as (select id from f");
+            first(sql);
+        }
+        Way::FewOrMet => {
+            sql.push("with f as materialized (");
+            all(sql, "id, name_length, name_key");
+            sql.push(" limit ").push_bind(FEW);
+            sql.push("), n as materialized (select count(*) < ").push_bind(FEW).push(" as few from f), o as (");
+            sql.push("(select id from f where (select few from n)");
+            first(sql);
+            sql.push(") union all (");
+            all(sql, "id");
+            sql.push(" and not (select few from n)");
+            first(sql);
+            sql.push(")");
+        }
     }
-    sql.push(shelf.table).push(" where ");
-    push_condition(sql, condition);
-    if !without.is_empty() {
-        sql.push(" and id <> all(").push_bind(without.to_vec()).push(")");
-    }
-    let order = " order by name_length, name_key, id limit ";
-    let room = i64::try_from(room).unwrap_or(i64::MAX);
-    if is_gathered {
-        sql.push(") select ").push(shelf.columns).push(" from (select id from f").push(order).push_bind(room);
-    } else {
-        sql.push(order).push_bind(room);
-    }
-    sql.push(") o join ").push(shelf.table).push(" t using (id) order by t.name_length, t.name_key, t.id");
+    sql.push(") select ").push(shelf.columns).push(" from o join ").push(shelf.table);
+    sql.push(" t using (id) order by t.name_length, t.name_key, t.id");
 }
 
 fn push_condition(sql: &mut QueryBuilder<Postgres>, condition: &Condition) {
@@ -232,8 +269,8 @@ fn push_condition(sql: &mut QueryBuilder<Postgres>, condition: &Condition) {
         Condition::CodePrefix(prefix) => range(sql, "code_key", prefix),
         Condition::Prefix(prefix) => range(sql, "name_key", prefix),
         Condition::Part(text) => drop(sql.push("name_key like ").push_bind(part(text))),
-        Condition::PartOf(text, words) => {
-            sql.push("words && ").push_bind(words.clone()).push(" and name_key like ").push_bind(part(text));
+        Condition::Pair(pairs, letters) => {
+            sql.push("id in (select id from ").push(pairs).push(" where pair = ").push_bind(letters.clone()).push(")");
         }
         Condition::Salt(text) => drop(sql.push("salt_key like ").push_bind(part(text))),
         Condition::Words(meanings) => {
@@ -247,7 +284,11 @@ fn push_condition(sql: &mut QueryBuilder<Postgres>, condition: &Condition) {
 /// Everything that begins with a prefix lies between it and the prefix with the last of all characters.
 fn range(sql: &mut QueryBuilder<Postgres>, column: &str, prefix: &str) {
     sql.push(column).push(" >= ").push_bind(prefix.to_owned());
-    sql.push(" and ").push(column).push(" < ").push_bind(format!("{prefix}{}", char::MAX));
+    sql.push(" and ").push(column).push(" < ").push_bind(end(prefix));
+}
+
+fn end(prefix: &str) -> String {
+    format!("{prefix}{}", char::MAX)
 }
 
 /// A pattern for what contains the text as it is.
@@ -275,12 +316,13 @@ pub(super) async fn plans<T: Hit>(
     typed: &str,
 ) -> Result<Vec<(&'static str, Vec<String>)>> {
     let search = Search::<T>::new(shelf, typed, 10);
-    let key = key(typed);
-    let mut phases = vec![("prefix", Condition::Prefix(key.clone())), ("part", Condition::Part(key.clone()))];
-    if shelf.salts {
-        phases.push(("salt", Condition::Salt(key)));
+    let mut phases = vec![("prefix", Condition::Prefix(search.key.clone())), ("part", search.part())];
+    if shelf.salts && search.has_trigram() {
+        phases.push(("salt", Condition::Salt(search.key.clone())));
     }
-    phases.push(("words", Condition::Words(search.understand(conn).await?)));
+    if search.has_trigram() {
+        phases.push(("words", Condition::Words(search.understand(conn).await?)));
+    }
     let mut plans = Vec::new();
     for (phase, condition) in phases {
         if matches!(&condition, Condition::Words(meanings) if meanings.is_empty()) {

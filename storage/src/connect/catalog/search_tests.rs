@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::lab_tests::{self, NewLabTest};
 use super::medicines::{self, NewMedicine};
-use super::{Written, settle};
+use super::{BATCH, Written, key, made_up, settle};
 use crate::testing::{TestDb, database};
 
 struct Shop {
@@ -71,6 +71,32 @@ async fn names_that_begin_with_it_come_first_then_those_that_contain_it_then_sal
 }
 
 #[tokio::test]
+async fn two_letters_find_what_a_walk_through_all_names_finds() {
+    let shop = Shop::open().await;
+    let mut conn = shop.pool.acquire().await.unwrap();
+    let shelf: Vec<NewMedicine> = made_up::medicines(1_500).collect();
+    for batch in shelf.chunks(BATCH) {
+        medicines::write(&mut conn, batch, DateTime::UNIX_EPOCH).await.unwrap();
+    }
+    medicines::recount(&mut conn).await.unwrap();
+    let mut keys: Vec<String> = shelf.iter().map(|line| key(&line.name)).collect();
+    keys.sort_by_key(|key| (key.chars().count(), key.clone()));
+    for pair in ["ab", "ta", "et", "zo", "qx", "0m", "50", "-r"] {
+        let begin = keys.iter().filter(|key| key.starts_with(pair));
+        let contain = keys.iter().filter(|key| !key.starts_with(pair) && key.contains(pair));
+        let expected: Vec<&String> = begin.chain(contain).take(25).collect();
+        for limit in [1, 25] {
+            let found = medicines::search(&mut conn, pair, limit).await.unwrap();
+            let found: Vec<String> = found.into_iter().map(|line| key(&line.name)).collect();
+            assert!(
+                found.iter().eq(expected.iter().copied().take(usize::try_from(limit).unwrap())),
+                "{pair} {found:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_later_phase_runs_only_while_there_is_room_and_nothing_comes_twice() {
     let shop = Shop::of(&SHELF).await;
     assert_eq!(shop.found("paracetamol", 1).await, ["Paracetamol 500mg Tablet"]);
@@ -94,6 +120,9 @@ async fn typos_are_tolerated_when_nothing_else_is_found() {
     assert_eq!(shop.found("paracetmol 650", 1).await, ["Dolo 650 Tablet"]);
     // Words in another order are no typo, and are found too.
     assert_eq!(shop.found("tablet 500 azithral", 10).await, ["Azithral 500 Tablet"]);
+    // Two letters of several words stand for what begins with them.
+    assert_eq!(shop.found("syrup pa", 10).await, ["Paramet Syrup"]);
+    assert_eq!(shop.found("syrup et", 10).await, ["Paramet Syrup"]);
     // A known word that goes with none of the names does not hide the one that was meant.
     assert_eq!(shop.found("azitral syrup", 10).await, ["Azithral 500 Tablet"]);
     assert_eq!(shop.found("xqzw vvv", 10).await, Vec::<String>::new());
