@@ -85,7 +85,7 @@ pub async fn complete(app: &App, caller: &Account, found: Attachment) -> Result<
     let Some(arrived) = found.upload_object() else { return missing(app, found.id).await };
     let Some(size) = app.files.size(&arrived).await? else { return missing(app, found.id).await };
     if u64::try_from(found.size_bytes) != Ok(size) {
-        app.files.remove(&arrived).await?;
+        stored::discard(app, &arrived).await;
         return Err(rules::size_mismatch(found.size_bytes));
     }
     let kind = kind_of(&found)?;
@@ -97,7 +97,7 @@ pub async fn complete(app: &App, caller: &Account, found: Attachment) -> Result<
     // Nobody can write to the new name: what is seen here is what will be read.
     if !is_as_declared(app, &kept, kind, size).await? {
         stored::discard(app, &kept).await;
-        app.files.remove(&arrived).await?;
+        stored::discard(app, &arrived).await;
         return Err(rules::unsupported("The content is not of the declared type: send it again"));
     }
     let done = finish(app, caller, found.id, upload::Event::Complete, &kept).await?;

@@ -45,18 +45,26 @@ const AVATAR: u64 = 4 * 1024 * 1024;
 
 /// Why the store did not do it. It names no object: a key may carry what a patient called a file.
 #[derive(Debug, thiserror::Error)]
-#[error("file store: {0}")]
-pub struct StoreError(String);
+#[error("file store: {what}")]
+pub struct StoreError {
+    what: String,
+    /// Whether a store that is well does not let us.
+    is_refusal: bool,
+}
 
 impl StoreError {
     fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
+        Self { what: what.into(), is_refusal: false }
+    }
+
+    fn refusal(what: impl Into<String>) -> Self {
+        Self { what: what.into(), is_refusal: true }
     }
 }
 
 impl From<std::io::Error> for StoreError {
     fn from(error: std::io::Error) -> Self {
-        Self(error.kind().to_string())
+        Self::new(error.kind().to_string())
     }
 }
 
@@ -357,7 +365,8 @@ impl Files {
     }
 
     /// Whether a store far away is not asked at present, because it did not answer. A local disk is always asked.
-    fn is_away(&self) -> bool {
+    #[must_use]
+    pub fn is_away(&self) -> bool {
         self.0.local.is_none() && self.0.breaker.is_open()
     }
 
@@ -379,7 +388,11 @@ impl Files {
             return Err(turned_away());
         }
         let done = in_time(limit, work).await;
-        self.learn(done.is_ok());
+        // Of one object a refusal says nothing of the others; of the look at the whole store it does.
+        let is_of_one = name != "check" && done.as_ref().is_err_and(|error| error.is_refusal);
+        if !is_of_one {
+            self.learn(done.is_ok());
+        }
         counted(name, done)
     }
 }
