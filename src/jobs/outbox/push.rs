@@ -109,7 +109,6 @@ fn message(app: &App, job: &Job, line: &'static Push, stored: Stored, device: &D
         data,
         group: stored.group,
         is_urgent: line.urgency != Urgency::Calm,
-        now,
         expires_at,
     }
 }
