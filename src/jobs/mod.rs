@@ -90,6 +90,6 @@ where
 }
 
 /// A panic is a failure like another, as it is in a handler: it must not end the job on this node.
-async fn guarded<T>(run: impl Future<Output = Result<T>>) -> Result<T> {
-    AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| Err(Error::internal("the job panicked")))
+fn guarded<T>(run: impl Future<Output = Result<T>>) -> impl Future<Output = Result<T>> {
+    AssertUnwindSafe(run).catch_unwind().map(|ended| ended.unwrap_or_else(|_| Err(Error::internal("the job panicked"))))
 }
