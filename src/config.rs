@@ -245,6 +245,8 @@ pub struct Config {
     pub max_connections: usize,
     /// How many connections to Postgres.
     pub database_connections: u32,
+    /// How many devices of an announcement are written at a time. No setting: no test has as many.
+    pub announcement_page: i64,
     raw: Raw,
 }
 
@@ -355,6 +357,7 @@ impl Config {
             pace: Pace::default(),
             max_connections: raw.max_connections.max(1) as usize,
             database_connections: raw.database_connections.clamp(2, 1000),
+            announcement_page: 500,
             raw,
         };
         config.refuse_development_secrets()?;

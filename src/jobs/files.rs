@@ -21,28 +21,36 @@ const STALE: TimeDelta = TimeDelta::hours(24);
 /// Removes what is due; what the store refuses is tried again later.
 ///
 /// # Errors
-/// When Postgres cannot be asked.
+/// When Postgres cannot be asked, or the store cannot be reached.
 pub async fn sweep(app: &App) -> Result<()> {
     lapse(app).await?;
     // Also what finds out that a store is back that was not asked for a while.
     app.files.check().await?;
-    loop {
-        let due = files::take_due(&mut *app.conn().await?, app.now(), LEASE, ROUND).await?;
-        let count = due.len();
-        for object in due {
-            match app.files.remove(&object).await {
-                Ok(()) => {
-                    files::forget(&mut *app.conn().await?, &object).await?;
-                    metrics::counter!("consilium_files_removed_total").increment(1);
+    while remove_due(app).await? {}
+    let refused = files::count_refused(&mut *app.conn().await?).await?;
+    metrics::gauge!("consilium_file_removals_refused").set(refused as f64);
+    Ok(app.files.sweep((app.now() - STALE).into()).await?)
+}
+
+/// Removes some of what is due. Answers whether to go on: a store that went away meanwhile is left alone, and what else is
+/// due keeps its attempts.
+async fn remove_due(app: &App) -> Result<bool> {
+    let taken = files::take_due(&mut *app.conn().await?, app.now(), LEASE, ROUND).await?;
+    for due in &taken {
+        match app.files.remove(&due.object).await {
+            Ok(()) => {
+                files::forget(&mut *app.conn().await?, due).await?;
+                metrics::counter!("consilium_files_removed_total").increment(1);
+            }
+            Err(error) => {
+                tracing::warn!(%error, area = due.object.area.as_str(), "not removed, trying again");
+                if app.files.is_away() {
+                    return Ok(false);
                 }
-                Err(error) => tracing::warn!(%error, area = object.area.as_str(), "not removed, trying again"),
             }
         }
-        if count < usize::try_from(ROUND).unwrap_or(usize::MAX) {
-            break;
-        }
     }
-    Ok(app.files.sweep((app.now() - STALE).into()).await?)
+    Ok(taken.len() == usize::try_from(ROUND).unwrap_or(usize::MAX))
 }
 
 /// Uploads that were begun and never completed are DELETED (connect-v2 §4.5); their objects are swept by themselves.

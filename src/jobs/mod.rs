@@ -14,14 +14,16 @@ pub mod sweeper;
 pub mod watchers;
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use consilium_realtime::bus::Slots;
 use consilium_storage::database::Options;
+use futures_util::FutureExt;
 
 use self::revocations::Revocations;
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Starts every job. Partitions belong to the role that owns the database, so housekeeping gets its address.
 pub fn start(app: &App, owner: Options) {
@@ -57,7 +59,7 @@ pub fn start(app: &App, owner: Options) {
 }
 
 /// Runs a job at once and then again and again; a failure is logged and the next run tries anew.
-fn every<F, W>(app: &App, name: &'static str, period: Duration, job: F)
+pub fn every<F, W>(app: &App, name: &'static str, period: Duration, job: F)
 where
     F: Fn(App) -> W + Send + 'static,
     W: Future<Output = Result<()>> + Send,
@@ -76,7 +78,7 @@ where
                 () = stop.cancelled() => return,
                 _ = beat.tick() => {}
             }
-            match job(app.clone()).await {
+            match guarded(job(app.clone())).await {
                 Ok(()) => success.set(app.now().timestamp() as f64),
                 Err(error) => {
                     failures.increment(1);
@@ -85,4 +87,9 @@ where
             }
         }
     });
+}
+
+/// A panic is a failure like another, as it is in a handler: it must not end the job on this node.
+fn guarded<T>(run: impl Future<Output = Result<T>>) -> impl Future<Output = Result<T>> {
+    AssertUnwindSafe(run).catch_unwind().map(|ended| ended.unwrap_or_else(|_| Err(Error::internal("the job panicked"))))
 }

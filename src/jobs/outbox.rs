@@ -92,7 +92,7 @@ pub(super) fn start(app: &App) {
         app.tracker.clone().spawn(async move {
             let slots = Arc::new(Semaphore::new(carrier.at_once()));
             while !stop.is_cancelled() {
-                let taken = match take(&app, carrier, &slots).await {
+                let taken = match super::guarded(take(&app, carrier, &slots)).await {
                     Ok(taken) => taken,
                     Err(error) => {
                         tracing::warn!(%error, kind = carrier.kind(), "outbox cannot be read, trying again");
@@ -130,7 +130,7 @@ async fn take(app: &App, carrier: Carrier, slots: &Arc<Semaphore>) -> Result<usi
         let Ok(slot) = Arc::clone(slots).try_acquire_owned() else { continue };
         let app = app.clone();
         app.tracker.clone().spawn(async move {
-            if let Err(error) = work(&app, carrier, &job).await {
+            if let Err(error) = super::guarded(work(&app, carrier, &job)).await {
                 // Its lease runs out, and it is taken again.
                 tracing::warn!(%error, kind = carrier.kind(), "outbox job not settled");
             }

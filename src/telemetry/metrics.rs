@@ -155,6 +155,7 @@ pub static METRICS: &[Metric] = &[
         one_of("outcome", &["done", "failed"]),
     ], Unit::Count, "Calls to the file store"),
     counter("consilium_files_removed_total", &[], Unit::Count, "Objects removed because nothing keeps them"),
+    gauge("consilium_file_removals_refused", &[], Unit::Count, "Objects that should be gone and are not after three attempts: the store refuses, mostly"),
 
     // LiveKit
     gauge("consilium_media_reachable", &[], Unit::Count, "0 while calls to LiveKit are turned away because it did not answer"),

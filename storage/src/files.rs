@@ -92,18 +92,45 @@ pub async fn plan_removal(conn: &mut PgConnection, object: &Object, due_at: Date
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn keep(conn: &mut PgConnection, object: &Object) -> Result<bool> {
-    forget(conn, object).await
-}
-
-/// Forgets an intention that was carried out. False when there was none.
-///
-/// # Errors
-/// When Postgres cannot be asked.
-pub async fn forget(conn: &mut PgConnection, object: &Object) -> Result<bool> {
     let done = sqlx::query!("delete from file_removals where area = $1 and key = $2", object.area as _, object.key)
         .execute(conn)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// An object that was taken for removal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Which one.
+    pub object: Object,
+    /// When it is due again; also the proof that nobody has intended anything else since.
+    pub due_at: DateTime<Utc>,
+}
+
+/// Forgets an intention that was carried out. False where there is another one by now, which stands: what was written
+/// under the same name meanwhile is to go too.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn forget(conn: &mut PgConnection, due: &Due) -> Result<bool> {
+    let done = sqlx::query!(
+        "delete from file_removals where area = $1 and key = $2 and due_at = $3",
+        due.object.area as _,
+        due.object.key,
+        due.due_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// How many objects were taken three times or more and are still there: the store refuses, mostly.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn count_refused(conn: &mut PgConnection) -> Result<i64> {
+    let counted = sqlx::query_scalar!("select count(*) as \"count!\" from file_removals where attempts >= 3");
+    Ok(counted.fetch_one(conn).await?)
 }
 
 /// Takes objects whose removal is due, none that another node has taken. Each is due again after `lease`, and later
@@ -111,24 +138,22 @@ pub async fn forget(conn: &mut PgConnection, object: &Object) -> Result<bool> {
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn take_due(
-    conn: &mut PgConnection,
-    now: DateTime<Utc>,
-    lease: TimeDelta,
-    limit: i64,
-) -> Result<Vec<Object>> {
-    Ok(sqlx::query_as!(
-        Object,
+pub async fn take_due(conn: &mut PgConnection, now: DateTime<Utc>, lease: TimeDelta, limit: i64) -> Result<Vec<Due>> {
+    let taken = sqlx::query!(
         "update file_removals f
          set attempts = f.attempts + 1,
              due_at = $2::timestamptz + ($2::timestamptz - $1::timestamptz) * least(f.attempts, 12)
          from (select area, key from file_removals where due_at <= $1 order by due_at limit $3 for update skip locked) d
          where f.area = d.area and f.key = d.key
-         returning f.area, f.key",
+         returning f.area, f.key, f.due_at",
         now,
         now + lease,
         limit
     )
     .fetch_all(conn)
-    .await?)
+    .await?;
+    Ok(taken
+        .into_iter()
+        .map(|row| Due { object: Object { area: row.area, key: row.key }, due_at: row.due_at })
+        .collect())
 }

@@ -235,7 +235,8 @@ pub enum Which<'a> {
     All(Option<&'a str>),
 }
 
-/// Gives dead letters all their attempts again; those that are of no use any more stay dead. Answers how many.
+/// Gives dead letters all their attempts again; those that are of no use any more, also since a later job of their topic
+/// has come, stay dead. Answers how many.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
@@ -245,9 +246,12 @@ pub async fn retry(conn: &mut PgConnection, which: Which<'_>, now: DateTime<Utc>
         Which::All(kind) => (None, kind),
     };
     let revived = sqlx::query!(
-        "update outbox set dead_at = null, attempts = 0, due_at = $3
-         where dead_at is not null and (expires_at is null or expires_at > $3)
-           and ($1::bigint is null or id = $1) and ($2::text is null or kind = $2)",
+        "update outbox o set dead_at = null, attempts = 0, due_at = $3
+         where o.dead_at is not null and (o.expires_at is null or o.expires_at > $3)
+           and ($1::bigint is null or o.id = $1) and ($2::text is null or o.kind = $2)
+           and (o.topic is null or not exists (
+               select from outbox l where l.topic = o.topic and l.id > o.id and l.dead_at is null
+           ))",
         id,
         kind,
         now

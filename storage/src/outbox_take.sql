@@ -18,6 +18,13 @@ with due as (
 ), overtaken as (
     delete from outbox e using due
     where e.topic = due.topic and e.id < due.id and e.dead_at is null
+), untrue as (
+    -- What a later word has made untrue is of no use any more, whoever gives dead letters another try.
+    update outbox e
+    set expires_at = $2
+    from due
+    where e.topic = due.topic and e.id < due.id and e.dead_at is not null
+      and (e.expires_at is null or e.expires_at > $2)
 )
 update outbox o
 set attempts = o.attempts + 1, leased_until = $3

@@ -3,11 +3,15 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
-use crate::database;
+use crate::accounts::patients;
+use crate::connect::Party;
+use crate::connect::devices::{self, NewDevice, Platform};
+use crate::ids::UserId;
 use crate::outbox::{self, Job, NewJob, Which};
 use crate::testing::{self, TestDb};
+use crate::{database, push};
 
 const KIND: &str = "test";
 const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -60,6 +64,29 @@ impl World {
 
     async fn left(&self, dead: bool) -> Vec<outbox::Entry> {
         outbox::list(&mut self.pool.acquire().await.unwrap(), dead, None, 100).await.unwrap()
+    }
+
+    /// The ids of so many patients' devices, sorted.
+    async fn devices(&self, count: usize) -> Vec<String> {
+        let mut conn = self.pool.acquire().await.unwrap();
+        let mut ids = Vec::new();
+        for number in 0..count {
+            let user_id = UserId::new();
+            patients::insert(&mut conn, user_id, &format!("+9198765400{number:02}"), None, "av_01", at(0))
+                .await
+                .unwrap();
+            let (role, token, platform) = (Party::Client, format!("phone-{number}"), Platform::Android);
+            let new = NewDevice { user_id, role, token, platform, app_version: None };
+            ids.push(devices::register(&mut conn, &new, at(0)).await.unwrap().id.to_string());
+        }
+        ids.sort();
+        ids
+    }
+
+    /// The announcement that is due, if one is.
+    async fn announcement(&self, now: i64) -> Option<Job> {
+        let mut conn = self.pool.acquire().await.unwrap();
+        outbox::take(&mut conn, push::BROADCAST, at(now), LEASE, 1).await.unwrap().pop()
     }
 
     async fn retry(&self, which: Which<'_>, now: i64) -> u64 {
@@ -213,6 +240,67 @@ async fn what_is_of_no_use_any_more_is_not_revived() {
     world.bury(&job, 1).await;
     assert_eq!(world.retry(Which::All(None), 45).await, 0);
     assert_eq!(world.retry(Which::All(None), 44).await, 1);
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_was_overtaken_is_not_revived() {
+    let world = World::new().await;
+    world.write("ask", Some("1"), 0).await;
+    world.write("other", Some("2"), 0).await;
+    for job in world.take(0, 10).await {
+        world.bury(&job, 1).await;
+    }
+    world.write("cancel", Some("1"), 2).await;
+    // The ask's cancel waits …
+    assert_eq!(world.retry(Which::All(None), 2).await, 1);
+    let jobs = world.take(3, 10).await;
+    assert_eq!(names(&jobs), ["other", "cancel"]);
+    for job in &jobs {
+        assert!(world.finish(job).await);
+    }
+    // … and has gone.
+    assert_eq!(world.retry(Which::All(None), 4).await, 0);
+    let dead = world.left(true).await;
+    assert_eq!((dead.len(), dead[0].expires_at), (1, Some(at(3))));
+}
+
+/// A step of the worker that spreads an announcement, as far as its commit. Answers whether the job is still its own.
+async fn spread(conn: &mut PgConnection, job: &Job, now: i64) -> bool {
+    match push::spread(conn, &job.payload, job.expires_at, 3, at(now)).await.unwrap() {
+        Some(payload) => outbox::postpone(conn, job, at(now), Some(&payload), None).await.unwrap(),
+        None => outbox::finish(conn, job).await.unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn an_announcement_reaches_each_device_once_whatever_breaks_off() {
+    let world = World::new().await;
+    let devices = world.devices(10).await;
+    let job = push::broadcast("community.article", &[], at(0)).unwrap();
+    outbox::insert_many(&mut world.pool.acquire().await.unwrap(), &[job], at(0)).await.unwrap();
+    let (mut now, mut pages) = (1, 0);
+    while let Some(slow) = world.announcement(now).await {
+        // Whoever has it dies before the commit …
+        let mut lost = world.pool.begin().await.unwrap();
+        assert!(spread(&mut lost, &slow, now).await);
+        lost.rollback().await.unwrap();
+        now += 61;
+        let job = world.announcement(now).await.unwrap();
+        // … or was only slow, and comes back while another one is at it.
+        let (mut late, mut good) = (world.pool.begin().await.unwrap(), world.pool.begin().await.unwrap());
+        assert!(!spread(&mut late, &slow, now).await);
+        assert!(spread(&mut good, &job, now).await);
+        late.rollback().await.unwrap();
+        good.commit().await.unwrap();
+        pages += 1;
+    }
+    // The last one finds nobody left.
+    assert_eq!(pages, 5);
+    let mut conn = world.pool.acquire().await.unwrap();
+    let jobs = outbox::take(&mut conn, push::BULK, at(now), LEASE, 100).await.unwrap();
+    let mut reached: Vec<&str> = jobs.iter().map(|job| job.payload["device_id"].as_str().unwrap()).collect();
+    reached.sort_unstable();
+    assert_eq!(reached, devices);
 }
 
 /// Many workers at once: each job is done exactly once, and each topic in its order.

@@ -102,7 +102,7 @@ async fn a_change_drops_it_and_the_next_call_makes_the_new_version() {
     let kept = stored::find_pdf(&mut conn, prescription.id).await.unwrap().unwrap();
     let tomorrow = m.app.clock.now() + TimeDelta::days(1);
     let due = files::take_due(&mut conn, tomorrow, TimeDelta::minutes(1), 10).await.unwrap();
-    assert!(due.iter().all(|object| object.key != kept.key), "{due:?}");
+    assert!(due.iter().all(|due| due.object.key != kept.key), "{due:?}");
 }
 
 #[tokio::test]

@@ -161,7 +161,7 @@ pub(super) async fn is_away(m: &Meeting, id: &str) {
 async fn what_a_store_in_trouble_does_not_do_is_done_later() {
     let (peer, m) = s3().await;
     let id = m.ongoing().await;
-    for fault in [Fault::Unavailable, Fault::Garbage] {
+    for fault in [Fault::Unavailable, Fault::Garbage, Fault::Page] {
         let begun = Begun::begin(&m, &id).await;
         begun.send().await;
         let before = standing(&m, &id).await;

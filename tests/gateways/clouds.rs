@@ -1,12 +1,16 @@
 //! Files in Azure (a real Azurite) and in S3 (a peer that checks every signature): the same endpoints, the same rules.
 
 use std::path::Path;
+use std::time::Duration;
 
+use axum::http::Method;
 use bytes::Bytes;
 use chrono::TimeDelta;
 use consilium::gateways::files::place::{FilesPlace, Settings};
-use consilium_storage::files::{Area, Object};
+use consilium::jobs::files::sweep;
+use consilium_storage::files::{self, Area, Object};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::away::is_away;
 use crate::support::azurite::{ACCOUNT, Azurite, KEY};
@@ -15,7 +19,7 @@ use crate::support::files::{
 };
 use crate::support::meeting::{Meeting, events_of, of, text, until};
 use crate::support::process::http_client;
-use crate::support::s3_peer::{BUCKET, Fault, KEY_ID, REGION, S3Peer, SECRET};
+use crate::support::s3_peer::{BUCKET, FOLDER, Fault, KEY_ID, REGION, S3Peer, SECRET};
 
 const CONTAINERS: [&str; 5] = ["avatars", "sessions", "reports", "recordings", "prescriptions"];
 
@@ -42,9 +46,18 @@ async fn azure() -> (Azurite, Meeting) {
 
 pub(super) async fn s3() -> (S3Peer, Meeting) {
     let peer = S3Peer::start().await;
-    let url = format!("s3://{BUCKET}/team?region={REGION}&endpoint={}", peer.url);
-    let meeting = Meeting::start_with(|config| config.files = place(&url)).await;
+    let meeting = at(&peer).await;
     (peer, meeting)
+}
+
+async fn at(peer: &S3Peer) -> Meeting {
+    let url = format!("s3://{BUCKET}/{}?region={REGION}&endpoint={}", FOLDER.trim_end_matches('/'), peer.url);
+    Meeting::start_with(|config| config.files = place(&url)).await
+}
+
+/// What `/ready` says of the files.
+async fn standing(m: &Meeting) -> Value {
+    m.app.nobody().get("/ready").await.expect(200)["checks"]["files"]["status"].clone()
 }
 
 /// What every store does in the same way.
@@ -108,7 +121,7 @@ async fn journey(m: &Meeting) {
     m.patient.delete(&format!("attachments/{}", text(&begun["id"]))).await.expect(204);
     assert_eq!(fetch(link).await.0, 200);
     m.app.advance(TimeDelta::hours(25));
-    consilium::jobs::files::sweep(&m.app.app).await.unwrap();
+    sweep(&m.app.app).await.unwrap();
     let ready = m.app.nobody().get("/ready").await.expect(200);
     assert_eq!(ready["checks"]["files"], json!({"status": "up", "reason": null}));
 }
@@ -195,7 +208,7 @@ async fn s3_presigned() {
     // The sweeper of an hour ago left what counts, and nothing else.
     m.app.advance(TimeDelta::hours(25));
     let names = || peer.names().iter().filter(|name| name.starts_with("team/reports/")).count();
-    consilium::jobs::files::sweep(&m.app.app).await.unwrap();
+    sweep(&m.app.app).await.unwrap();
     until("one copy is left of the report", || names() == 1).await;
     assert!(peer.names().iter().all(|name| !name.contains("X-ray") && !name.contains("blood")), "{:?}", peer.names());
 
@@ -204,4 +217,84 @@ async fn s3_presigned() {
     let id = m.ongoing().await;
     peer.fail_always(Some(Fault::Unavailable));
     is_away(&m, &id).await;
+}
+
+#[tokio::test]
+async fn only_what_answers_as_a_store_does_is_one() {
+    let peer = S3Peer::start().await;
+    peer.fail_always(Some(Fault::Page));
+    assert_eq!(standing(&at(&peer).await).await, "degraded", "a page is an empty list, and whatever else is asked for");
+    peer.fail_always(None);
+    // As S3 answers about what is absent to whoever may not list all of the bucket.
+    peer.deny(&[Method::HEAD]);
+    assert_eq!(standing(&at(&peer).await).await, "up");
+    peer.deny(&[Method::GET]);
+    assert_eq!(standing(&at(&peer).await).await, "degraded");
+}
+
+#[tokio::test]
+async fn an_upload_that_changes_while_it_is_copied_is_refused() {
+    let (peer, m) = s3().await;
+    let id = m.ongoing().await;
+    for late in [PDF[1..].to_vec(), [PDF, b"and more".as_slice()].concat()] {
+        let begun = init(&m.patient, &id, "a.pdf", "application/pdf", PDF).await;
+        put(&begun["upload_url"], "application/pdf", PDF).await.expect(200);
+        peer.send_before_copy(late);
+        complete(&m.patient, &id, &begun["id"]).await.refused(400, "UNSUPPORTED_FILE_TYPE");
+    }
+}
+
+#[tokio::test]
+async fn what_may_not_be_removed_is_refused_all_the_same() {
+    let (peer, m) = s3().await;
+    let id = m.ongoing().await;
+    peer.deny(&[Method::DELETE]);
+    let begun = init(&m.patient, &id, "a.pdf", "application/pdf", PDF).await;
+    for (sent, refusal) in [(PDF[1..].to_vec(), "SIZE_MISMATCH"), (vec![b'x'; PDF.len()], "UNSUPPORTED_FILE_TYPE")] {
+        put(&begun["upload_url"], "application/pdf", sent).await.expect(200);
+        complete(&m.patient, &id, &begun["id"]).await.refused(400, refusal);
+    }
+    put(&begun["upload_url"], "application/pdf", PDF).await.expect(200);
+    complete(&m.patient, &id, &begun["id"]).await.expect(200);
+}
+
+#[tokio::test]
+async fn removals_that_are_refused_are_counted_and_hold_up_nobody() {
+    // In one process with other tests only what happens on this thread is counted.
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _counted = metrics::set_default_local_recorder(&recorder);
+    let figure = |wanted: u32| {
+        recorder.handle().render().lines().any(|line| line == format!("consilium_file_removals_refused {wanted}"))
+    };
+    let (peer, m) = s3().await;
+    let id = m.ongoing().await;
+    peer.deny(&[Method::DELETE]);
+    let mut conn = m.app.app.conn().await.unwrap();
+    // More than would open the breaker.
+    for number in 0..6 {
+        let object = Object::new(Area::Sessions, format!("development/refused-{number}"));
+        m.app.app.files.put(&object, "application/pdf", Bytes::from_static(PDF)).await.unwrap();
+        files::plan_removal(&mut conn, &object, m.app.app.now()).await.unwrap();
+    }
+    let left = || peer.names().iter().filter(|name| name.contains("refused-")).count();
+    for round in 1..=3 {
+        sweep(&m.app.app).await.unwrap();
+        assert_eq!(left(), 6);
+        assert_eq!(files::count_refused(&mut conn).await.unwrap(), if round == 3 { 6 } else { 0 });
+        assert!(!m.app.app.files.is_away(), "the store is well");
+        if round == 1 {
+            init(&m.patient, &id, "a.pdf", "application/pdf", PDF).await;
+        }
+        m.app.advance(TimeDelta::minutes(70));
+    }
+    assert!(figure(6));
+    peer.deny(&[]);
+    // The server's own sweeper may be at it.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while left() > 0 || !figure(0) {
+        assert!(Instant::now() < deadline, "{} are left", left());
+        m.app.advance(TimeDelta::minutes(10));
+        sweep(&m.app.app).await.unwrap();
+    }
+    assert_eq!(files::count_refused(&mut conn).await.unwrap(), 0);
 }

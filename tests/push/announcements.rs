@@ -3,22 +3,28 @@
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::{device, events, expect, meeting, rung, settled, waiting};
+use super::{device, events, expect, meeting, rung, settled, waiting, with_devices};
 use crate::support::client::keys;
-use crate::support::meeting::text;
+use crate::support::meeting::{Meeting, text};
 
 const DEVICES: usize = 12;
 
-#[tokio::test]
-async fn every_patients_device_hears_of_an_article_and_an_event_once() {
-    let m = meeting().await;
-    let admin = m.app.admin().await;
+/// The phones of the patient and of as many others.
+async fn phones(m: &Meeting) -> Vec<String> {
     let mut tokens = vec!["patient-phone".to_owned()];
     for number in 0..DEVICES {
         let patient = m.app.patient().await;
         tokens.push(format!("phone-{number}"));
         device(&patient, &tokens[number + 1]).await;
     }
+    tokens
+}
+
+#[tokio::test]
+async fn every_patients_device_hears_of_an_article_and_an_event_once() {
+    let m = meeting().await;
+    let admin = m.app.admin().await;
+    let tokens = phones(&m).await;
     let secret = "Only for those who open it";
     let body = json!({"title": secret, "excerpt": secret, "content": secret});
     let article = admin.post("admin/articles", body).await.expect(201);
@@ -55,4 +61,22 @@ async fn every_patients_device_hears_of_an_article_and_an_event_once() {
     assert_eq!(admin.delete(&format!("admin/events/{}", text(&event["id"]))).await.status, 204);
     assert!(waiting(&m.app).await.is_empty());
     assert_eq!(rung(&m.app, "patient-phone").await.len(), 2);
+}
+
+#[tokio::test]
+async fn two_nodes_tell_each_phone_once_page_by_page() {
+    // Five pages for thirteen phones, the last of them not full.
+    let m = with_devices(Meeting::start_with(|config| config.announcement_page = 3).await).await;
+    let _other = m.app.beside().await;
+    let (tokens, admin) = (phones(&m).await, m.app.admin().await);
+    for _ in 0..3 {
+        admin.post("admin/articles", json!({"title": "x", "excerpt": "x", "content": "x"})).await.expect(201);
+    }
+    for token in &tokens {
+        expect(&m.app, token, &["community.article"; 3]).await;
+    }
+    settled(&m.app).await;
+    for token in &tokens {
+        assert_eq!(rung(&m.app, token).await.len(), 3, "{token}");
+    }
 }

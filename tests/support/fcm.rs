@@ -41,6 +41,13 @@ pub(crate) fn unregistered() -> Reply {
     Reply::Error(404, error("NOT_FOUND", "UNREGISTERED"))
 }
 
+/// FCM's words for what never was a token, as it documents them.
+pub(crate) fn no_token() -> Value {
+    let mut body = error("INVALID_ARGUMENT", "INVALID_ARGUMENT");
+    body["error"]["message"] = json!("The registration token is not a valid FCM registration token");
+    body
+}
+
 /// An error body of HTTP v1.
 pub(crate) fn error(status: &str, code: &str) -> Value {
     json!({"error": {"code": 0, "message": "for people", "status": status, "details": [
@@ -57,6 +64,8 @@ struct Seen {
     replies: HashMap<String, VecDeque<Reply>>,
     /// Answers of the token endpoint, in order; then a good one.
     token_replies: VecDeque<(u16, String)>,
+    /// Whether whoever asks for a token waits for it.
+    is_held: bool,
     /// The tokens that hold.
     good: Vec<String>,
     /// What was wrong with a request: empty at the end of a good test.
@@ -105,6 +114,11 @@ impl Fcm {
         self.seen.lock().unwrap().token_replies.push_back((status, body.to_owned()));
     }
 
+    /// Whether whoever asks for a token waits, until told otherwise.
+    pub(crate) fn hold_tokens(&self, is_held: bool) {
+        self.seen.lock().unwrap().is_held = is_held;
+    }
+
     /// From now on no token that was given holds.
     pub(crate) fn revoke(&self) {
         self.seen.lock().unwrap().good.clear();
@@ -134,8 +148,15 @@ impl Fcm {
 }
 
 async fn token(State(seen): State<Arc<Mutex<Seen>>>, headers: HeaderMap, body: Bytes) -> Response {
-    let mut seen = seen.lock().unwrap();
-    let form: HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
+    let answer = grant(&mut seen.lock().unwrap(), &headers, &body);
+    while seen.lock().unwrap().is_held {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    answer
+}
+
+fn grant(seen: &mut Seen, headers: &HeaderMap, body: &[u8]) -> Response {
+    let form: HashMap<String, String> = url::form_urlencoded::parse(body).into_owned().collect();
     if headers["content-type"] != "application/x-www-form-urlencoded"
         || form.get("grant_type").is_none_or(|grant| grant != "urn:ietf:params:oauth:grant-type:jwt-bearer")
     {

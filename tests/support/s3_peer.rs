@@ -24,6 +24,8 @@ pub(crate) const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 pub(crate) const BUCKET: &str = "examplebucket";
 pub(crate) const REGION: &str = "us-east-1";
+/// The folder of the bucket that is ours.
+pub(crate) const FOLDER: &str = "team/";
 
 /// The largest body that is read, either way.
 const LARGEST: usize = 64 * 1024 * 1024;
@@ -37,6 +39,8 @@ pub(crate) enum Fault {
     Unavailable,
     /// 200 with what is neither a file nor XML.
     Garbage,
+    /// 200 with a page that is well formed, whatever is asked for.
+    Page,
     /// No answer.
     Hang,
     /// It does what it is asked for, and its words come a byte a second.
@@ -51,6 +55,8 @@ struct Kept {
     uploads: BTreeMap<String, BTreeMap<u32, Bytes>>,
     refused: Vec<&'static str>,
     fault: Option<Fault>,
+    denied: Vec<Method>,
+    late: Option<Bytes>,
 }
 
 /// A running peer; it ends with this value.
@@ -97,6 +103,16 @@ impl S3Peer {
     pub(crate) fn fail_always(&self, fault: Option<Fault>) {
         self.kept.lock().unwrap().fault = fault;
     }
+
+    /// Which requests are refused with 403, as by a policy, until told otherwise.
+    pub(crate) fn deny(&self, methods: &[Method]) {
+        self.kept.lock().unwrap().denied = methods.to_vec();
+    }
+
+    /// What is sent to the next object that is copied, right before it is.
+    pub(crate) fn send_before_copy(&self, bytes: impl Into<Bytes>) {
+        self.kept.lock().unwrap().late = Some(bytes.into());
+    }
 }
 
 async fn answer(State(kept): State<Arc<Mutex<Kept>>>, request: Request) -> Response {
@@ -107,6 +123,7 @@ async fn answer(State(kept): State<Arc<Mutex<Kept>>>, request: Request) -> Respo
         Some(Fault::Internal) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Some(Fault::Unavailable) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Some(Fault::Garbage) => return "It works!".into_response(),
+        Some(Fault::Page) => return "<html><head/><body><h1>It works!</h1></body></html>".into_response(),
         Some(Fault::Hang) => std::future::pending::<()>().await,
         Some(Fault::Trickle) | None => {}
     }
@@ -145,6 +162,9 @@ fn handle(kept: &mut Kept, parts: &Parts, body: Bytes) -> Response {
         return (StatusCode::NOT_FOUND, xml("<Error><Code>NoSuchBucket</Code></Error>")).into_response();
     };
     let key = key.trim_start_matches('/').to_owned();
+    if kept.denied.contains(&parts.method) {
+        return denied();
+    }
     serve(kept, &parts.method, &key, &query, &parts.headers, body)
 }
 
@@ -177,19 +197,15 @@ fn serve(kept: &mut Kept, method: &Method, key: &str, query: &Query, headers: &H
             kept.uploads.remove(&id);
             StatusCode::NO_CONTENT.into_response()
         }
-        ("POST", None) => {
-            let text = String::from_utf8(body.to_vec()).unwrap();
-            let mut done = String::new();
-            for key in text.split("<Key>").skip(1).map(|part| part.split("</Key>").next().unwrap()) {
-                kept.objects.remove(key);
-                done.push_str(&format!("<Deleted><Key>{key}</Key></Deleted>"));
-            }
-            xml(&format!("<DeleteResult>{done}</DeleteResult>")).into_response()
-        }
         ("PUT", None) => match header("x-amz-copy-source") {
             Some(source) => {
                 let from = source.trim_start_matches('/').strip_prefix(&format!("{BUCKET}/")).unwrap().to_owned();
-                let Some(object) = kept.objects.get(&from).cloned() else { return missing() };
+                let late = kept.late.take();
+                let Some(object) = kept.objects.get_mut(&from) else { return missing() };
+                if let Some(late) = late {
+                    object.0 = late;
+                }
+                let object = object.clone();
                 kept.objects.insert(key.to_owned(), object);
                 let done = "<LastModified>2026-01-01T00:00:00Z</LastModified><ETag>\"tag\"</ETag>";
                 xml(&format!("<CopyObjectResult>{done}</CopyObjectResult>")).into_response()
@@ -204,12 +220,18 @@ fn serve(kept: &mut Kept, method: &Method, key: &str, query: &Query, headers: &H
             kept.objects.remove(key);
             StatusCode::NO_CONTENT.into_response()
         }
+        // Whoever asks may list below one folder alone.
+        ("GET", None) if key.is_empty() && asked("prefix").is_none_or(|prefix| !prefix.starts_with(FOLDER)) => denied(),
         ("GET", None) if key.is_empty() => {
             xml("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>").into_response()
         }
         ("GET" | "HEAD", None) => kept.objects.get(key).map_or_else(missing, |object| read(object, &asked, &header)),
         _ => StatusCode::NOT_IMPLEMENTED.into_response(),
     }
+}
+
+fn denied() -> Response {
+    (StatusCode::FORBIDDEN, xml("<Error><Code>AccessDenied</Code></Error>")).into_response()
 }
 
 fn missing() -> Response {

@@ -15,7 +15,7 @@ use super::wire::{AttachmentPath, AttachmentView, CompletedView, InitGeneral, In
 use crate::accounts::caller::{Account, Caller, Participant};
 use crate::app::App;
 use crate::connect::sessions::access::participant;
-use crate::connect::uploads::ops::Size;
+use crate::connect::uploads::receiving::{Size, require_receivable};
 use crate::connect::uploads::{self, access, ops, rules};
 use crate::error::{Error, Issue, Result};
 use crate::gateways::files::kinds::{self, Kind};
@@ -86,7 +86,7 @@ pub(super) async fn receive(
             }
         };
         let (found, _) = access::owned(&mut *app.conn().await?, &caller, path.attachment_id).await?;
-        ops::require_receivable(&found)?;
+        require_receivable(&found)?;
         uploads::receive(&app, &caller, found, &mut file).await
     };
     let done = Box::pin(work).await;

@@ -4,6 +4,8 @@
 pub mod access;
 pub mod keys;
 pub mod ops;
+pub mod receiving;
 pub mod rules;
 
-pub use ops::{Received, begin, complete, delete, link_of, receive, store};
+pub use ops::{begin, complete, delete, link_of};
+pub use receiving::{Received, receive, store};

@@ -22,8 +22,7 @@ use crate::app::App;
 use crate::connect::{display, stored};
 use crate::error::{Code, Error, Result};
 use crate::gateways::files::kinds::{Checker, Kind};
-use crate::gateways::files::{Download, Sink, Upload, names};
-use crate::http::form::FilePart;
+use crate::gateways::files::{Download, Upload, names};
 
 /// How long a client may begin to send a file (52).
 const LINK_LIFE: TimeDelta = TimeDelta::minutes(15);
@@ -85,7 +84,7 @@ pub async fn complete(app: &App, caller: &Account, found: Attachment) -> Result<
     let Some(arrived) = found.upload_object() else { return missing(app, found.id).await };
     let Some(size) = app.files.size(&arrived).await? else { return missing(app, found.id).await };
     if u64::try_from(found.size_bytes) != Ok(size) {
-        app.files.remove(&arrived).await?;
+        stored::discard(app, &arrived).await;
         return Err(rules::size_mismatch(found.size_bytes));
     }
     let kind = kind_of(&found)?;
@@ -97,7 +96,7 @@ pub async fn complete(app: &App, caller: &Account, found: Attachment) -> Result<
     // Nobody can write to the new name: what is seen here is what will be read.
     if !is_as_declared(app, &kept, kind, size).await? {
         stored::discard(app, &kept).await;
-        app.files.remove(&arrived).await?;
+        stored::discard(app, &arrived).await;
         return Err(rules::unsupported("The content is not of the declared type: send it again"));
     }
     let done = finish(app, caller, found.id, upload::Event::Complete, &kept).await?;
@@ -137,119 +136,8 @@ async fn is_as_declared(app: &App, object: &Object, kind: Kind, size: u64) -> Re
     Ok(checker.is_of_kind())
 }
 
-/// What came in a body, and where it stands now.
-#[derive(Debug)]
-pub struct Received {
-    /// The object.
-    pub object: Object,
-    /// How large it is.
-    pub size: i64,
-    /// A hash of its bytes, for comparing requests.
-    pub hash: [u8; 32],
-}
-
-/// Takes the bytes of an upload begun in DIRECT mode; they are UPLOADED at once (104).
-///
-/// # Errors
-/// 409 `INVALID_UPLOAD_STATE`; 400 `SIZE_MISMATCH`, `UNSUPPORTED_FILE_TYPE`, after which the client may send again; 503.
-pub async fn receive(app: &App, caller: &Account, found: Attachment, file: &mut FilePart) -> Result<Attachment> {
-    require_receivable(&found)?;
-    let kind = kind_of(&found)?;
-    let place = place(app, &found);
-    let received = store(app, &place, kind, Size::Declared(found.size_bytes), file).await?;
-    finish(app, caller, found.id, upload::Event::Receive, &received.object).await
-}
-
-/// Whether an upload waits for its bytes to be sent to the server.
-///
-/// # Errors
-/// 409 `INVALID_UPLOAD_STATE`.
-pub fn require_receivable(found: &Attachment) -> Result<()> {
-    if found.upload_mode != UploadMode::Direct {
-        return Err(rules::invalid_state("This upload was not begun in DIRECT mode"));
-    }
-    let step = upload::transition(found.status, upload::Event::Receive);
-    step.map(drop).map_err(|Illegal| rules::invalid_state("The upload is complete or deleted"))
-}
-
-/// How large a body may be.
-#[derive(Debug, Clone, Copy)]
-pub enum Size {
-    /// Exactly so many bytes.
-    Declared(i64),
-    /// At most so many.
-    Limit(i64),
-}
-
-impl Size {
-    const fn most(self) -> i64 {
-        match self {
-            Self::Declared(size) | Self::Limit(size) => size,
-        }
-    }
-
-    /// Refuses what has ended, or gone on, at `found`.
-    fn check(self, found: i64) -> Result<()> {
-        match self {
-            Self::Declared(size) if size != found => Err(rules::size_mismatch(size)),
-            Self::Limit(limit) if found > limit => Err(rules::too_large(limit)),
-            Self::Declared(_) | Self::Limit(_) => Ok(()),
-        }
-    }
-}
-
-/// Writes a file from a body to a new object, looking at it as it passes. It counts for nothing until it is kept.
-///
-/// # Errors
-/// 400 `FILE_TOO_LARGE`, `SIZE_MISMATCH`, `UNSUPPORTED_FILE_TYPE`; 422 when the body breaks off; 503.
-pub async fn store(
-    app: &App,
-    place: &keys::Place<'_>,
-    kind: Kind,
-    size: Size,
-    file: &mut FilePart,
-) -> Result<Received> {
-    let object = Object::new(place.scope.area(), keys::stored(place, kind));
-    stored::announce(app, &object).await?;
-    let mut sink = app.files.write(&object, kind.content_type()).await?;
-    match pass_on(app, &mut *sink, kind, size, file).await {
-        Ok((size, hash)) => {
-            app.files.finish(sink).await?;
-            Ok(Received { object, size, hash })
-        }
-        Err(error) => {
-            sink.abort().await.ok();
-            Err(error)
-        }
-    }
-}
-
-/// Passes a body on to the store. Answers how large it was, and its hash.
-async fn pass_on(
-    app: &App,
-    sink: &mut dyn Sink,
-    kind: Kind,
-    size: Size,
-    file: &mut FilePart,
-) -> Result<(i64, [u8; 32])> {
-    let mut checker = Checker::new(kind);
-    let mut passing = file.pass();
-    while let Some(chunk) = passing.next().await? {
-        if passing.size() > size.most() {
-            break;
-        }
-        checker.feed(&chunk);
-        app.files.pass(sink, chunk).await?;
-    }
-    size.check(passing.size())?;
-    if !checker.is_of_kind() {
-        return Err(rules::unsupported("The content is not of the declared type"));
-    }
-    Ok((passing.size(), passing.hash()))
-}
-
 /// The row becomes UPLOADED with its effects; of two calls that race the first one's object stays.
-async fn finish(
+pub(super) async fn finish(
     app: &App,
     caller: &Account,
     id: AttachmentId,
@@ -424,7 +312,7 @@ pub fn place<'a>(app: &'a App, row: &Attachment) -> keys::Place<'a> {
     keys::Place { environment, scope: row.scope, session: row.session_id, at: row.created_at }
 }
 
-fn kind_of(row: &Attachment) -> Result<Kind> {
+pub(super) fn kind_of(row: &Attachment) -> Result<Kind> {
     Kind::of_type(&row.content_type).ok_or_else(|| Error::internal("an upload of a type that is not taken"))
 }
 

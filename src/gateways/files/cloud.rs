@@ -10,9 +10,10 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use consilium_storage::files::{Area, Object};
 use futures_util::StreamExt;
+use futures_util::future::try_join_all;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use object_store::{Attribute, Attributes, ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{Attribute, Attributes, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
 use tokio::io::AsyncWriteExt;
 
 use super::{Answer, Download, Place, Sink, Store, StoreError, Upload};
@@ -64,9 +65,9 @@ impl From<object_store::Error> for StoreError {
     fn from(error: object_store::Error) -> Self {
         use object_store::Error;
         let kind = match error {
+            Error::PermissionDenied { .. } => return Self::refusal("permission denied"),
+            Error::Unauthenticated { .. } => return Self::refusal("the credentials do not hold"),
             Error::NotFound { .. } => "not found",
-            Error::PermissionDenied { .. } => "permission denied",
-            Error::Unauthenticated { .. } => "the credentials do not hold",
             Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. } => {
                 "a condition failed"
             }
@@ -87,6 +88,15 @@ fn absent_is_none<T>(done: object_store::Result<T>) -> Result<Option<T>, StoreEr
     }
 }
 
+/// What a store knows of an object. What answers to its name without a tag or a date is no store: a page, mostly.
+async fn head(store: &Arc<dyn ObjectStore>, path: &Path) -> Result<Option<ObjectMeta>, StoreError> {
+    let found = absent_is_none(store.head(path).await)?;
+    if found.as_ref().is_some_and(|found| found.e_tag.is_none() || found.last_modified == DateTime::UNIX_EPOCH) {
+        return Err(StoreError::new("an answer that is none"));
+    }
+    Ok(found)
+}
+
 impl<P: Provider> Cloud<P> {
     /// The client and the path of an object.
     fn at(&self, object: &Object) -> Result<(&Arc<dyn ObjectStore>, Path), StoreError> {
@@ -96,26 +106,44 @@ impl<P: Provider> Cloud<P> {
 
     async fn copy(&self, from: &Object, to: &Object) -> Result<bool, StoreError> {
         let ((store, from), (_, to)) = (self.at(from)?, self.at(to)?);
-        let Some(source) = absent_is_none(store.head(&from).await)? else { return Ok(false) };
+        let Some(source) = head(store, &from).await? else { return Ok(false) };
         if absent_is_none(store.copy(&from, &to).await)?.is_none() {
             return Ok(false);
         }
         // Azure may answer before a large copy is made. The caller's time limit ends the wait.
-        while absent_is_none(store.head(&to).await)?.is_none_or(|copy| copy.size != source.size) {
-            tokio::time::sleep(COPY_PAUSE).await;
+        while head(store, &to).await?.is_none_or(|copy| copy.size < source.size) {
+            match head(store, &from).await? {
+                None => return Ok(false),
+                // Something else was sent there meanwhile: whoever looks at the copy sees it.
+                Some(now) if (now.size, &now.e_tag) != (source.size, &source.e_tag) => return Ok(true),
+                Some(_) => tokio::time::sleep(COPY_PAUSE).await,
+            }
         }
         Ok(true)
     }
 
     async fn look(&self) -> Result<(), StoreError> {
-        for area in self.0.areas() {
-            let prefix = Path::from("consilium-is-there");
-            let mut listed = self.0.store(*area)?.list(Some(&prefix));
-            if let Some(found) = listed.next().await {
-                found?;
-            }
-        }
+        try_join_all(self.0.areas().iter().copied().map(|area| self.look_into(area))).await?;
         Ok(())
+    }
+
+    /// Whether a container answers as a store does: with a list, below our own prefix since more may not be ours to see,
+    /// and without what nobody ever wrote. A page in its place is an empty list too.
+    async fn look_into(&self, area: Area) -> Result<(), StoreError> {
+        let (store, folder) = self.at(&Object::new(area, "consilium-is-there"))?;
+        let nothing = folder.clone().join("nothing");
+        let mut listed = store.list(Some(&folder));
+        let (first, found) = tokio::join!(listed.next(), head(store, &nothing));
+        if let Some(first) = first {
+            first?;
+        }
+        match found {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => Err(StoreError::new("something else answers there")),
+            // S3 says so of what is absent to whoever may not list all of the bucket.
+            Err(error) if error.is_refusal => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -148,7 +176,7 @@ impl<P: Provider> Store for Cloud<P> {
     fn size<'a>(&'a self, object: &'a Object) -> Answer<'a, Option<u64>> {
         Box::pin(async move {
             let (store, path) = self.at(object)?;
-            Ok(absent_is_none(store.head(&path).await)?.map(|found| found.size))
+            Ok(head(store, &path).await?.map(|found| found.size))
         })
     }
 

@@ -55,9 +55,12 @@ impl Fcm {
             Err(Trouble::Token) => self.breaker.failed(Instant::now()),
             Err(Trouble::Down(_)) => self.breaker.failed(Instant::now()),
             Ok(()) | Err(Trouble::Answer(_)) => self.breaker.succeeded(),
+            // FCM was not asked.
+            Err(Trouble::Late) => {}
         }
         outcome.map_err(|trouble| match trouble {
-            Trouble::Token => NotSent::Away { why: "status 401 with a new token".to_owned(), after: None },
+            Trouble::Token => away("status 401 with a new token".to_owned()),
+            Trouble::Late => away("of no use any more when a token was there".to_owned()),
             Trouble::Down(not_sent) | Trouble::Answer(not_sent) => not_sent,
         })
     }
@@ -72,7 +75,12 @@ impl Fcm {
 
     async fn attempt(&self, message: &Message) -> Result<(), Trouble> {
         let token = self.account.token(&self.http, self.clock.now()).await.map_err(|why| Trouble::Down(away(why)))?;
-        let request = self.http.post(&self.url).bearer_auth(token.expose_secret()).json(&envelope(message));
+        // Android counts from when FCM has it, and the token may have been long in coming.
+        let life = message.expires_at - self.clock.now();
+        if life <= TimeDelta::zero() {
+            return Err(Trouble::Late);
+        }
+        let request = self.http.post(&self.url).bearer_auth(token.expose_secret()).json(&envelope(message, life));
         let answer = request.send().await.map_err(|error| Trouble::Down(away(cause(&error))))?;
         let status = answer.status();
         let after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
@@ -106,10 +114,16 @@ enum Trouble {
     Down(NotSent),
     /// FCM answered.
     Answer(NotSent),
+    /// By now the message is of no use any more.
+    Late,
 }
 
 /// FCM's word for a key of Apple's that Apple does not take.
 const APPLE: &str = "THIRD_PARTY_AUTH_ERROR";
+
+/// How FCM begins to say of a token that it never was one, where it names no field (its page on error codes). Beside this
+/// INVALID_ARGUMENT means that the message is wrong.
+const NO_TOKEN: &str = "The registration token is not a valid FCM registration token";
 
 /// The words of refusals that are kept; nothing else of what was answered is.
 const WORDS: [&str; 10] = [
@@ -143,9 +157,12 @@ fn refusal(status: StatusCode, word: &'static str, body: &Value, after: Option<T
     let mut violations = details(body).filter_map(|detail| detail.get("fieldViolations")?.as_array()).flatten();
     let names_token =
         violations.any(|violation| violation.get("field").and_then(Value::as_str) == Some("message.token"));
+    let said = body.pointer("/error/message").and_then(Value::as_str);
+    let is_no_token =
+        names_token || (word == "INVALID_ARGUMENT" && said.is_some_and(|text| text.starts_with(NO_TOKEN)));
     match status {
         _ if word == "UNREGISTERED" => Trouble::Answer(NotSent::Unregistered),
-        StatusCode::BAD_REQUEST if names_token => Trouble::Answer(NotSent::Unregistered),
+        StatusCode::BAD_REQUEST if is_no_token => Trouble::Answer(NotSent::Unregistered),
         // One key of Apple's is no reason to turn other phones away.
         _ if word == APPLE => Trouble::Answer(NotSent::Away { why, after: Some(QUOTA_PAUSE) }),
         StatusCode::TOO_MANY_REQUESTS => Trouble::Answer(NotSent::Away { why, after: after.or(Some(QUOTA_PAUSE)) }),
@@ -154,13 +171,13 @@ fn refusal(status: StatusCode, word: &'static str, body: &Value, after: Option<T
     }
 }
 
-/// The message as FCM takes it. Its life is the same for both kinds of phones, and in both a later one of its group takes
+/// The message as FCM takes it, of use for so long. Its life is the same for both kinds of phones, and in both a later one of its group takes
 /// its place, before delivery and on the screen.
-fn envelope(message: &Message) -> Value {
+fn envelope(message: &Message, life: TimeDelta) -> Value {
     let (priority, apns_priority) = if message.is_urgent { ("HIGH", "10") } else { ("NORMAL", "5") };
     let group = message.group.as_deref();
     let notification = with(json!({"default_sound": message.is_urgent}), "tag", group);
-    let ttl = format!("{}s", message.life().num_seconds());
+    let ttl = format!("{}s", life.num_seconds());
     let android = with(json!({"priority": priority, "ttl": ttl, "notification": notification}), "collapse_key", group);
     let expiration = message.expires_at.timestamp().to_string();
     let headers =

@@ -28,9 +28,7 @@ pub struct Message {
     pub group: Option<String>,
     /// Whether somebody waits for it.
     pub is_urgent: bool,
-    /// Now, by our clock.
-    pub now: DateTime<Utc>,
-    /// Of no use afterwards.
+    /// Of no use afterwards: no provider may keep it longer.
     pub expires_at: DateTime<Utc>,
 }
 
@@ -41,13 +39,6 @@ impl std::fmt::Debug for Message {
             .field("title", &self.title)
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
-    }
-}
-
-impl Message {
-    /// How long the provider may keep it: never longer than it is of use.
-    fn life(&self) -> TimeDelta {
-        (self.expires_at - self.now).max(TimeDelta::zero())
     }
 }
 

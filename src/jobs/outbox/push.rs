@@ -23,9 +23,6 @@ const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(60);
 /// While the provider is away.
 const TURNED_AWAY: TimeDelta = TimeDelta::seconds(5);
 
-/// How many devices one step of a broadcast writes.
-const PAGE: i64 = 500;
-
 /// What stands in the outbox.
 #[derive(Debug, Deserialize)]
 struct Stored {
@@ -109,7 +106,6 @@ fn message(app: &App, job: &Job, line: &'static Push, stored: Stored, device: &D
         data,
         group: stored.group,
         is_urgent: line.urgency != Urgency::Calm,
-        now,
         expires_at,
     }
 }
@@ -119,7 +115,7 @@ fn message(app: &App, job: &Job, line: &'static Push, stored: Stored, device: &D
 pub(super) async fn spread(app: &App, job: &Job) -> Result<Outcome> {
     let mut tx = app.begin().await?;
     let now = tx.now();
-    let next = push::spread(tx.conn(), &job.payload, job.expires_at, PAGE, now).await?;
+    let next = push::spread(tx.conn(), &job.payload, job.expires_at, app.config.announcement_page, now).await?;
     let is_ours = match next {
         Some(payload) => outbox::postpone(tx.conn(), job, now, Some(&payload), None).await?,
         None => outbox::finish(tx.conn(), job).await?,
