@@ -18,7 +18,7 @@ use crate::accounts::caller::{Account, Caller, Doctor, Participant};
 use crate::app::App;
 use crate::connect::sessions::access::{held_for_update, participant};
 use crate::connect::sessions::wire::SessionPath;
-use crate::error::{Code, Error, Issue, Result};
+use crate::error::{Code, Error, Result};
 use crate::http::idempotency::{IdempotencyKey, Start, finish};
 use crate::http::input::{Input, PathBody, PathOnly};
 use crate::http::reply::{Answer, CreatedOrAgain};
@@ -106,7 +106,6 @@ async fn create(
 }
 
 async fn recommend(tx: &mut Tx, caller: &Account, id: SessionId, body: RecommendTests) -> Result<LabTestsView> {
-    check(&body)?;
     let session = held_for_update(tx, caller, id).await?;
     if lab_tests::find(tx.conn(), id).await?.is_some() {
         return Err(Error::conflict(Code::LabTestsExist, "This session has lab tests already: replace them"));
@@ -147,7 +146,6 @@ async fn replace(
     caller: Caller<Doctor>,
     Input { path, body, .. }: PathBody<SessionPath, RecommendTests>,
 ) -> Result<Answer<LabTestsView>> {
-    check(&body)?;
     let mut tx = app.begin().await?;
     let session = held_for_update(&mut tx, &caller, path.session_id).await?;
     let mut order = lab_tests::find(tx.conn(), session.id).await?.ok_or(NOT_FOUND)?;
@@ -166,17 +164,4 @@ async fn replace(
 
 fn written(order: &LabOrder) -> LabTestsWritten {
     LabTestsWritten { session_id: order.session_id, lab_tests_id: order.id, doctor_id: order.doctor_id }
-}
-
-/// A test without a name is none.
-fn check(body: &RecommendTests) -> Result<()> {
-    let blank = |(place, test): (usize, &Recommendation)| {
-        test.test_name.trim().is_empty().then(|| Issue {
-            loc: vec!["body".into(), "recommendations".into(), place.into(), "test_name".into()],
-            msg: "String should not be blank".to_owned(),
-            kind: "string_too_short",
-        })
-    };
-    let issues: Vec<Issue> = body.recommendations.iter().enumerate().filter_map(blank).collect();
-    if issues.is_empty() { Ok(()) } else { Err(Error::Invalid(issues)) }
 }

@@ -86,6 +86,9 @@ impl Moment {
     pub fn parse(text: &str) -> Option<Self> {
         // A `+` that was not escaped comes as a blank.
         let text = text.replacen(' ', "+", 1);
+        if !begins_with_a_date(&text) {
+            return None;
+        }
         let day = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().map(Self::Day);
         let at = || DateTime::parse_from_rfc3339(&text).ok().map(|at| Self::At(at.to_utc()));
         let bare = || text.parse::<NaiveDateTime>().ok().map(|at| Self::At(at.and_utc()));
@@ -120,6 +123,12 @@ impl Moment {
             Self::At(at) => at + TimeDelta::microseconds(1),
         }
     }
+}
+
+/// `YYYY-MM-DD` in digits: the parsers of dates take fewer, so that `26-02-07` would be a day of the first century.
+fn begins_with_a_date(text: &str) -> bool {
+    let fits = |(at, byte): (usize, u8)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    text.len() >= 10 && text.bytes().take(10).enumerate().all(fits)
 }
 
 impl<'de> Deserialize<'de> for Moment {
@@ -220,5 +229,19 @@ mod tests {
         for wrong in ["yesterday", "2026-13-01", "2026-1-1x", "+12026-01-01", "-0001-01-01", "2026-01-01T25:00:00Z"] {
             assert_eq!(moment(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_date_has_all_its_digits() {
+        for wrong in
+            ["26-02-07", "2026-2-7", "2026-2-07", "2026-02-7", "+202-01-01", "2026-02- 7", "2026/02/07", "2026-02-077"]
+        {
+            assert_eq!(Moment::parse(wrong), None, "{wrong}");
+        }
+        for wrong in ["26-02-07T10:00:00", "2026-2-7T10:00:00", "2026-2-7T10:00:00Z"] {
+            assert_eq!(Moment::parse(wrong), None, "{wrong}");
+        }
+        assert_eq!(Moment::parse("2026-02-07"), Some(Moment::Day(NaiveDate::from_ymd_opt(2026, 2, 7).unwrap())));
+        assert!(matches!(Moment::parse("2026-02-07T10:00:00"), Some(Moment::At(_))));
     }
 }

@@ -17,7 +17,7 @@ use futures_util::{Stream, StreamExt, ready, stream};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use sha2::{Digest, Sha256};
 
-use super::input::{Part, body_chunk, read_texts};
+use super::input::{Part, WrongHeader, body_chunk, read_texts};
 use crate::app::App;
 use crate::error::{Error, Issue, Result};
 
@@ -56,7 +56,7 @@ impl<P: Part, F: Fields> FromRequest<App> for FormInput<P, F> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self> {
         let (mut parts, body) = request.into_parts();
-        let mut issues = Vec::new();
+        let mut issues = WrongHeader::take(&mut parts);
         let path = RawPathParams::from_request_parts(&mut parts, app)
             .await
             .map(|params| params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())

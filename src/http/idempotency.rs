@@ -17,27 +17,30 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::input::WrongHeader;
 use super::reply::{Created, json};
 use crate::app::App;
 use crate::error::{Code, Error, Issue, Result};
 
-/// The header, where it was sent.
+/// The header, where it was sent. Handlers take it before an `Input` or a `FormInput`, which refuses a wrong one.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey(Option<String>);
 
 impl FromRequestParts<App> for IdempotencyKey {
     type Rejection = Error;
 
+    /// A key that is none is left for the extractor of the input, which comes last and tells all failures together.
     async fn from_request_parts(parts: &mut Parts, _app: &App) -> Result<Self> {
         let Some(header) = parts.headers.get("idempotency-key") else { return Ok(Self(None)) };
-        let key = header.to_str().ok().filter(|key| (1..=128).contains(&key.len()));
-        key.map(|key| Self(Some(key.to_owned()))).ok_or_else(|| {
-            Error::invalid(Issue {
+        let key = header.to_str().ok().filter(|key| (1..=128).contains(&key.len())).map(str::to_owned);
+        if key.is_none() {
+            parts.extensions.insert(WrongHeader(Issue {
                 loc: vec!["header".into(), "idempotency-key".into()],
                 msg: "Idempotency-Key should have 1 to 128 printable characters".to_owned(),
                 kind: "value_error",
-            })
-        })
+            }));
+        }
+        Ok(Self(key))
     }
 }
 

@@ -7,6 +7,7 @@ use aide::openapi::{MediaType, Operation, RequestBody, SchemaObject};
 use aide::operation::{OperationInput, ParamLocation, add_parameters, parameters_from_schema, set_body};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use http_body_util::BodyExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -45,6 +46,17 @@ pub type PathQuery<P, Q> = Input<P, Q, Nothing>;
 /// Path and body.
 pub type PathBody<P, B> = Input<P, Nothing, B>;
 
+/// What is wrong with a header that was read before the rest of the request.
+#[derive(Debug, Clone)]
+pub(super) struct WrongHeader(pub(super) Issue);
+
+impl WrongHeader {
+    /// The first of all the request's failures, if there is one.
+    pub(super) fn take(parts: &mut Parts) -> Vec<Issue> {
+        parts.extensions.remove::<Self>().map(|Self(issue)| issue).into_iter().collect()
+    }
+}
+
 /// What can be taken.
 pub trait Part: JsonSchema + DeserializeOwned + Send + 'static {}
 impl<T: JsonSchema + DeserializeOwned + Send + 'static> Part for T {}
@@ -58,7 +70,7 @@ impl<P: Part, Q: Part, B: Part> FromRequest<App> for Input<P, Q, B> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self> {
         let (mut parts, body) = request.into_parts();
-        let mut issues = Vec::new();
+        let mut issues = WrongHeader::take(&mut parts);
         let path = RawPathParams::from_request_parts(&mut parts, app)
             .await
             .map(|params| params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())

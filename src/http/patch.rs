@@ -28,6 +28,17 @@ impl<T> Patch<T> {
     }
 }
 
+impl Patch<String> {
+    /// Without the spaces around it.
+    #[must_use]
+    pub fn trimmed(self) -> Self {
+        match self {
+            Self::Set(text) => Self::Set(text.trim().to_owned()),
+            other @ (Self::Absent | Self::Clear) => other,
+        }
+    }
+}
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Option::<T>::deserialize(deserializer)?.map_or(Self::Clear, Self::Set))

@@ -12,7 +12,7 @@ use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::calendar;
+use super::{calendar, formats, keywords};
 use crate::error::{Error, Issue, Result};
 
 /// Compiled schemas by type; compiled when first used, dropped with the app.
@@ -42,6 +42,8 @@ impl Schemas {
             .with_format(calendar::TIME_OF_DAY, |text: &str| calendar::time_of_day(text).is_some())
             .with_format(calendar::ZONE, |text: &str| calendar::zone(text).is_some())
             .with_format(calendar::MOMENT, |text: &str| calendar::Moment::parse(text).is_some())
+            .with_format(formats::CURSOR, formats::is_cursor)
+            .with_format(formats::REFERENCE, formats::is_reference)
             .build(&schema)
             .map_err(|error| Error::internal(error.to_string()))?;
         let checker = Arc::new(Checker { schema, validator });
@@ -64,12 +66,16 @@ impl Checker {
     }
 
     /// As [`Checker::read`], with the text that the value was parsed from read anew: a number that was written with more
-    /// digits than a float holds is checked as a float and taken as it was written.
+    /// digits than a float holds is held to its bounds as a float, and judged and taken as it was written.
     ///
     /// # Errors
     /// The failures.
     pub fn read_exactly<T: DeserializeOwned>(&self, place: &str, value: &Value, text: &[u8]) -> Result<T, Vec<Issue>> {
-        self.check(place, value)?;
+        let mut issues = self.issues(place, value);
+        keywords::check_written(&self.schema, text, place, &mut issues);
+        if !issues.is_empty() {
+            return Err(issues);
+        }
         serde_json::from_slice(text).map_err(|error| unreadable(place, &error))
     }
 
@@ -78,18 +84,22 @@ impl Checker {
     /// # Errors
     /// The failures.
     pub fn read<T: DeserializeOwned>(&self, place: &str, value: Value) -> Result<T, Vec<Issue>> {
-        self.check(place, &value)?;
+        let issues = self.issues(place, &value);
+        if !issues.is_empty() {
+            return Err(issues);
+        }
         serde_json::from_value(value).map_err(|error| unreadable(place, &error))
     }
 
-    fn check(&self, place: &str, value: &Value) -> Result<(), Vec<Issue>> {
+    fn issues(&self, place: &str, value: &Value) -> Vec<Issue> {
         let mut issues = Vec::new();
         for error in self.validator.iter_errors(value) {
             collect(place, &error, &mut issues);
         }
         find_nul(value, &mut vec![place.into()], &mut issues);
         find_floats(&self.schema, value, &mut vec![place.into()], &mut issues);
-        if issues.is_empty() { Ok(()) } else { Err(issues) }
+        keywords::check(&self.schema, value, place, &mut issues);
+        issues
     }
 
     /// Texts of a query or path as the JSON types that the schema asks for, with what does not parse.
@@ -208,19 +218,43 @@ fn wants(schema: &Value, word: &str) -> bool {
 
 /// Turns one schema failure into issues. Of alternatives (an optional enum is one) the first branch speaks.
 fn collect(place: &str, error: &ValidationError<'_>, issues: &mut Vec<Issue>) {
+    if let ValidationErrorKind::AnyOf { context } = error.kind()
+        && let Some(names) = all_required(context)
+    {
+        let msg = format!("At least one of {names} is required");
+        issues.push(Issue { loc: location(place, error), msg, kind: "value_error" });
+        return;
+    }
     if let ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } = error.kind() {
         for inner in context.first().into_iter().flatten() {
             collect(place, inner, issues);
         }
         return;
     }
-    let mut loc: Vec<Value> = vec![place.into()];
-    loc.extend(error.instance_path().as_str().split('/').skip(1).map(segment));
+    let mut loc = location(place, error);
     if let ValidationErrorKind::Required { property } = error.kind() {
         loc.push(property.clone());
     }
     let (kind, msg) = describe(error.kind());
     issues.push(Issue { loc, msg, kind });
+}
+
+fn location(place: &str, error: &ValidationError<'_>) -> Vec<Value> {
+    let mut loc: Vec<Value> = vec![place.into()];
+    loc.extend(error.instance_path().as_str().split('/').skip(1).map(segment));
+    loc
+}
+
+/// The members that alternatives miss, where that is all they miss: one of them is wanted, no matter which.
+fn all_required(alternatives: &[Vec<ValidationError<'_>>]) -> Option<String> {
+    let missed = |alternative: &Vec<ValidationError<'_>>| match alternative.first().map(ValidationError::kind) {
+        Some(ValidationErrorKind::Required { property }) if alternative.len() == 1 => {
+            property.as_str().map(str::to_owned)
+        }
+        _ => None,
+    };
+    let names: Vec<String> = alternatives.iter().map(missed).collect::<Option<_>>()?;
+    Some(names.join(", "))
 }
 
 /// A part of a JSON pointer: a list position is a number, names are unescaped.
@@ -256,6 +290,11 @@ fn describe(kind: &ValidationErrorKind) -> (&'static str, String) {
             ("too_long", format!("List should have at most {limit} item{}", plural(*limit)))
         }
         ValidationErrorKind::Format { format } => describe_format(format),
+        // What may be null elsewhere is wanted beside these members.
+        ValidationErrorKind::Not { schema } if schema.get("type").is_some_and(|kind| kind == "null") => {
+            ("missing", "Field required".to_owned())
+        }
+        ValidationErrorKind::Not { .. } => ("value_error", "Input is not possible together with the rest".to_owned()),
         other => ("value_error", format!("Input does not satisfy {}", other.keyword())),
     }
 }
@@ -276,8 +315,7 @@ fn describe_type(kind: &TypeKind) -> (&'static str, String) {
         "integer" => "int_type",
         "number" => "float_type",
         "boolean" => "bool_type",
-        "array" => "list_type",
-        "object" => "dict_type",
+        // The contract has no word for lists and objects.
         _ => "value_error",
     };
     (code, format!("Input should be a valid {wanted}"))
@@ -354,7 +392,7 @@ mod tests {
 
     #[test]
     fn wrong_types_have_their_names() {
-        assert_eq!(kinds(json!([])), [("body".to_owned(), "dict_type")]);
+        assert_eq!(kinds(json!([])), [("body".to_owned(), "value_error")]);
         assert_eq!(
             kinds(json!({"phone": 5, "age": "x"})),
             [("body.age".to_owned(), "int_type"), ("body.phone".to_owned(), "string_type")]

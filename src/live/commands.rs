@@ -18,11 +18,13 @@ use uuid::Uuid;
 
 use crate::accounts::caller::{self, Account, Client, Doctor, Participant};
 use crate::app::App;
+use crate::connect::messages::rules::TEXT_BYTES;
 use crate::connect::messages::wire::{MarkMessages, SendMessage};
 use crate::connect::sessions::ops::Close;
 use crate::connect::sessions::wire::EndSession;
 use crate::connect::{messages, presence, sessions, video_permission};
 use crate::error::{Code, Error, Result};
+use crate::http::formats::REFERENCE;
 
 /// What a connection's commands share.
 #[derive(Clone)]
@@ -65,11 +67,15 @@ impl Context {
 
 /// A message (`message.send`).
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend(
+    "if" = {"properties": {"content_type": {"enum": ["image", "file", "audio"]}}, "required": ["content_type"]},
+    "then" = {"properties": {"content": {"format": REFERENCE}}},
+))]
 pub(super) struct MessageSend {
     session_id: SessionId,
     client_message_id: Uuid,
     content_type: ContentType,
-    #[schemars(length(min = 1, max = 16000))]
+    #[schemars(length(min = 1, max = 16000), extend("x-max-bytes" = TEXT_BYTES))]
     content: String,
 }
 

@@ -15,6 +15,7 @@ use crate::accounts::caller::{Account, authenticate, bearer};
 use crate::accounts::tickets;
 use crate::app::App;
 use crate::error::{Code, Error, Issue, Result};
+use crate::http::formats::Since;
 
 /// Who comes in, and from where in the inbox.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub(super) struct Visitor {
 #[allow(dead_code, reason = "only its schema is used")]
 struct DoorQuery {
     /// The cursor to resume from.
-    since: Option<String>,
+    since: Option<Since>,
     /// A single-use ticket in place of the Authorization header.
     ticket: Option<String>,
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::extract::State;
 use consilium_realtime::close::Close;
 use consilium_realtime::connection::{Credential, Item, Kind};
-use consilium_realtime::cursor::Cursor;
 use consilium_realtime::inbox::{Output, frame, opening};
 use consilium_realtime::reader::ReadError;
 use consilium_storage as storage;
@@ -15,7 +14,8 @@ use serde_json::Value;
 
 use crate::accounts::caller::{Account, Anyone, Caller};
 use crate::app::App;
-use crate::error::{Code, Error, Issue, Result};
+use crate::error::{Code, Error, Result};
+use crate::http::formats::Since;
 use crate::http::input::QueryOnly;
 use crate::http::reply::Answer;
 
@@ -23,7 +23,7 @@ use crate::http::reply::Answer;
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct PollQuery {
     /// A cursor; without one the head.
-    since: Option<String>,
+    since: Option<Since>,
     /// 1 to 500.
     #[serde(default = "PollQuery::limit")]
     #[schemars(range(min = 1, max = 500))]
@@ -59,13 +59,8 @@ pub(super) async fn poll(
     input: QueryOnly<PollQuery>,
 ) -> Result<Answer<Polled>> {
     let PollQuery { since, limit, wait } = input.query;
-    let since: Option<Cursor> = match since {
-        Some(text) => Some(text.parse().map_err(|_| {
-            Error::invalid(Issue::query("since", "value_error", "Should be a cursor of the form <epoch>-<seq>"))
-        })?),
-        None => None,
-    };
-    let served = since.as_ref().filter(|cursor| cursor.epoch == app.engine.epoch()).map(|cursor| cursor.seq);
+    let here = |Since(cursor): &Since| (cursor.epoch == app.engine.epoch()).then_some(cursor.seq);
+    let served = since.as_ref().and_then(here);
     let first = app.engine.reader().read(caller.id, served).await.map_err(|error| unavailable(&error))?;
     let begin = opening(since.is_some(), served, &first);
     if begin.resync {

@@ -88,9 +88,16 @@ async fn what_cannot_be_looked_for() {
     let nobody = app.nobody();
     for path in ["medicines/search", "lab-tests/catalog/search"] {
         nobody.get(path).await.invalid(&["query.q missing"]);
-        for short in ["a", "%20%20a%20", "%20%20%20"] {
-            nobody.get(&format!("{path}?q={short}")).await.invalid(&["query.q string_too_short"]);
+        for short in ["", "a"] {
+            let failures = ["query.q string_too_short", "query.q string_pattern_mismatch"];
+            nobody.get(&format!("{path}?q={short}")).await.invalid(&failures);
         }
+        // Among them spaces that are U+0085 and U+2003.
+        for blank in ["%20%20a%20", "%20%20%20", "%C2%85a%C2%85", "%E2%80%83%E2%80%83"] {
+            let failures = ["query.q string_pattern_mismatch", "query.limit greater_than_equal"];
+            nobody.get(&format!("{path}?q={blank}&limit=0")).await.invalid(&failures);
+        }
+        nobody.get(&format!("{path}?q=%20a%20b%20")).await.expect(200);
         nobody.get(&format!("{path}?q={}", "a".repeat(101))).await.invalid(&["query.q string_too_long"]);
         for (limit, kind) in [("0", "greater_than_equal"), ("26", "less_than_equal"), ("x", "int_parsing")] {
             nobody.get(&format!("{path}?q=ab&limit={limit}")).await.invalid(&[&format!("query.limit {kind}")]);

@@ -137,6 +137,17 @@ async fn the_scope_must_be_named_and_the_callers() {
         init(&m.patient, scoped(scope, None, "a.pdf", "application/pdf", 1)).await.invalid(&["body.scope_id missing"]);
         upload(&m.patient, scope, None, "a.pdf", None, PDF).await.invalid(&["body.scope_id missing"]);
         m.patient.get(&format!("attachments?scope_type={scope}")).await.invalid(&["query.scope_id missing"]);
+        // It is missed together with the rest, absent or null.
+        let failures =
+            ["body.scope_id missing", "body.filename string_too_short", "body.size_bytes greater_than_equal"];
+        let mut body = scoped(scope, None, "", "application/pdf", 0);
+        init(&m.patient, body.clone()).await.invalid(&failures);
+        body.as_object_mut().unwrap().remove("scope_id");
+        init(&m.patient, body).await.invalid(&failures);
+        m.patient
+            .get(&format!("attachments?scope_type={scope}&limit=0"))
+            .await
+            .invalid(&["query.scope_id missing", "query.limit greater_than_equal"]);
         for stranger in &m.strangers().await {
             init(stranger, scoped(scope, Some(&id), "a.wav", "audio/wav", 1)).await.refused_plainly(404);
             upload(stranger, scope, Some(&id), "a.wav", Some("audio/wav"), WAV).await.refused_plainly(404);

@@ -149,6 +149,7 @@ async fn strangers_wrong_roles_and_wrong_input() {
         ],
     )
     .await;
-    refuse(json!({"recommendations": [{"test_name": "  "}]}), &["body.recommendations.0.test_name string_too_short"])
-        .await;
+    let body = json!({"recommendations": [{"test_name": "  "}, {"test_name": 5}]});
+    let blank = "body.recommendations.0.test_name string_pattern_mismatch";
+    refuse(body, &[blank, "body.recommendations.1.test_name string_type"]).await;
 }

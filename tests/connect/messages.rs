@@ -154,6 +154,16 @@ async fn the_input_is_checked() {
     send_content("text", json!("a\u{0}b")).await.invalid(&["body.content value_error"]);
     // 13,000 characters, but more than 48 KiB.
     send_content("text", json!("😀".repeat(13_000))).await.invalid(&["body.content string_too_long"]);
+    // What is wrong with the content is told with the rest, and before the session is looked for.
+    for (content_type, content, kind) in [
+        ("text", "😀".repeat(13_000), "string_too_long"),
+        ("image", "http://example.org/a.png".to_owned(), "value_error"),
+    ] {
+        let body = json!({"client_message_id": "1", "content_type": content_type, "content": content});
+        let unknown = of(&Uuid::new_v4().to_string(), "messages");
+        let content = format!("body.content {kind}");
+        m.patient.post(&unknown, body).await.invalid(&["body.client_message_id uuid_parsing", &content]);
+    }
     send_content("text", json!("x".repeat(16_000))).await.expect(201);
     send_content("text", json!("ह".repeat(16_000))).await.expect(201);
 

@@ -99,6 +99,9 @@ async fn an_offer_is_checked_as_a_whole() {
     ] {
         admin.post(path, with(starter(&app), &members)).await.invalid(wrong);
     }
+    let several = json!({"title": 5, "amount": 0.001, "valid_until": day(&app, -2)});
+    let failures = ["body.title string_type", "body.amount value_error", "body.valid_until value_error"];
+    admin.post(path, with(starter(&app), &several)).await.invalid(&failures);
     admin.post(path, with(starter(&app), &json!({"valid_until": day(&app, -1)}))).await.expect(201);
 
     let id = text(&admin.post(path, starter(&app)).await.expect(201)["id"]).to_owned();
@@ -124,6 +127,8 @@ async fn an_offer_is_checked_as_a_whole() {
     admin.patch(&other, json!({"title": "x"})).await.refused_plainly(404);
     // What is wrong with the body is said before the offer is looked for.
     admin.patch(&other, json!({"amount": 0.001})).await.invalid(&["body.amount value_error"]);
+    let turned = json!({"title": null, "valid_from": day(&app, 2), "valid_until": day(&app, 1)});
+    admin.patch(&other, turned).await.invalid(&["body.title string_type", "body.valid_until value_error"]);
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ async fn of_two_at_once_one_is_written() {
 async fn strangers_wrong_roles_and_wrong_input() {
     let m = Meeting::start().await;
     let id = m.ongoing().await;
-    m.doctor.post(&path(&id), amoxicillin()).await.expect(201);
+    m.doctor.post_once(&path(&id), "once", amoxicillin()).await.expect(201);
     let [patient, doctor] = m.strangers().await;
     let admin = m.app.admin().await;
     patient.get(&path(&id)).await.refused_plainly(404);
@@ -180,6 +180,7 @@ async fn strangers_wrong_roles_and_wrong_input() {
         &[
             "body.medications.0.name string_too_long",
             "body.medications.0.dosage string_too_short",
+            "body.medications.0.dosage string_pattern_mismatch",
             "body.medications.1.name missing",
             "body.medications.1.dosage string_type",
             "body.notes string_too_long",
@@ -188,7 +189,14 @@ async fn strangers_wrong_roles_and_wrong_input() {
     .await;
     let longer = "a".repeat(1_001);
     let body = json!({"medications": [{"name": "A", "dosage": " ", "duration": null, "instructions": ""}]});
-    refuse(body, &["body.medications.0.dosage string_too_short"]).await;
+    refuse(body, &["body.medications.0.dosage string_pattern_mismatch"]).await;
+    // A blank name is told with the rest, and before a key that was used already.
+    let body = json!({"medications": [{"name": "\t ", "dosage": "1"}], "notes": 5});
+    let failures = ["body.medications.0.name string_pattern_mismatch", "body.notes string_type"];
+    refuse(body.clone(), &failures).await;
+    m.doctor.post_once(&path(&id), "once", body).await.invalid(&failures);
+    let body = json!({"medications": [{"name": "\t ", "dosage": "1"}]});
+    m.doctor.post_once(&path(&id), "once", body).await.invalid(&failures[..1]);
     let body = json!({"medications": [{"name": "A", "dosage": "1", "duration": longer, "instructions": longer}]});
     refuse(body, &["body.medications.0.duration string_too_long", "body.medications.0.instructions string_too_long"])
         .await;

@@ -309,6 +309,8 @@ async fn the_desk_filters_and_sorts() {
     ]);
     let turned = m.doctor.get(&format!("doctors/me/reviews?date_from={tomorrow}&date_to={today}")).await;
     turned.invalid(&["query.date_from value_error"]);
+    let several = m.doctor.get(&format!("doctors/me/reviews?date_from={tomorrow}&date_to={today}&rating=6")).await;
+    several.invalid(&["query.date_from value_error", "query.rating less_than_equal"]);
 }
 
 #[tokio::test]

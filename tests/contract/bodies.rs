@@ -41,7 +41,7 @@ async fn a_body_that_is_none_is_refused_in_one_way_everywhere() {
             read(request(caller, &row, "")).await.invalid(&["body missing"]);
         }
         for other in ["[]", "5", "\"text\"", "null"] {
-            read(request(caller, &row, other)).await.invalid(&["body dict_type"]);
+            read(request(caller, &row, other)).await.invalid(&["body value_error"]);
         }
         read(request(caller, &row, "a".repeat(1024 * 1024 + 1))).await.refused(400, "BODY_TOO_LARGE");
         let wrong_kind = read(request_of("text/plain", caller, &row, "{}")).await;
@@ -49,6 +49,32 @@ async fn a_body_that_is_none_is_refused_in_one_way_everywhere() {
         assert_eq!(wrong_kind.body["detail"][0]["loc"], json!(["header", "content-type"]), "{}", row.id);
     }
     assert!(seen >= 6, "{seen} operations with a body");
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_told_with_the_rest() {
+    let app = TestApp::start().await;
+    let callers = Callers::of(&app).await;
+    let document = app.nobody().get("/openapi.json").await.expect(200);
+    let mut seen = 0;
+    for row in list::served() {
+        let path = row.path.strip_suffix('/').unwrap_or(row.path);
+        let operation = &document["paths"][path][row.method.as_str().to_lowercase()];
+        let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+        if !parameters.any(|parameter| parameter["name"] == "Idempotency-Key") {
+            continue;
+        }
+        seen += 1;
+        let caller = callers.one_of(row.roles().as_deref());
+        // What takes a form takes no JSON.
+        let rest =
+            if body_of(&document, &row).is_some() { "body json_invalid" } else { "header.content-type value_error" };
+        for key in ["", &"k".repeat(129)] {
+            let answer = read(request(caller, &row, "{").header("idempotency-key", key)).await;
+            answer.invalid(&[rest, "header.idempotency-key value_error"]);
+        }
+    }
+    assert!(seen >= 11, "{seen} operations with a key");
 }
 
 #[tokio::test]

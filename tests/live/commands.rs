@@ -184,7 +184,12 @@ async fn refusals_are_those_of_the_rest_call() {
     let state = doctor.command("session.reject", c.this()).await;
     same_refusal(&state, &c.doctor.act(&format!("{one}/reject")).await);
 
-    for bad in [json!({}), json!({"client_message_id": 7, "content_type": "poem", "content": ""})] {
+    for bad in [
+        json!({}),
+        json!({"client_message_id": 7, "content_type": "poem", "content": ""}),
+        json!({"client_message_id": 7, "content_type": "image", "content": "http://example.org/a.png"}),
+        json!({"client_message_id": 7, "content_type": "text", "content": "😀".repeat(13_000)}),
+    ] {
         let mut fields = bad.clone();
         fields["session_id"] = json!(c.session);
         same_refusal(&patient.command("message.send", fields).await, &c.patient.post(&c.messages(), bad).await);

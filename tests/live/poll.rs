@@ -79,6 +79,8 @@ async fn what_is_outside_is_refused() {
     for (query, failure) in failures {
         patient.get(&format!("connect/events/poll?{query}")).await.invalid(&[failure]);
     }
+    let several = patient.get("connect/events/poll?since=x&limit=0&wait=x").await;
+    several.invalid(&["query.since value_error", "query.limit greater_than_equal", "query.wait int_parsing"]);
     app.nobody().get("connect/events/poll").await.refused_plainly(401);
     let ticket = patient.act("connect/tickets").await.expect(201)["ticket"].clone();
     let path = format!("connect/events/poll?ticket={}", ticket.as_str().unwrap());

@@ -25,7 +25,8 @@ const DAYS: u64 = 30;
 /// Which reviews (97, 99).
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct SpanQuery {
-    /// The first day or time.
+    /// The first day or time; not after `date_to`.
+    #[schemars(extend("x-not-after" = "date_to"))]
     date_from: Option<Moment>,
     /// The last day or time.
     date_to: Option<Moment>,
@@ -39,7 +40,8 @@ pub(super) struct TrendQuery {
     /// How long a bucket is.
     #[serde(default)]
     period: Period,
-    /// The first day or time; 29 days before the last unless said otherwise.
+    /// The first day or time, not after the last; 29 days before it unless said otherwise.
+    #[schemars(extend("x-not-after" = "date_to"))]
     date_from: Option<Moment>,
     /// The last day or time; today unless said otherwise.
     date_to: Option<Moment>,

@@ -283,7 +283,8 @@ pub(super) async fn remove(
     Ok(NoContent)
 }
 
-/// The consultation that a scope needs; a picture of a person needs none.
+/// The consultation that a scope needs; a picture of a person needs none. The schemas ask for it already, so that it is
+/// missed together with what else is wrong.
 fn required(
     scope: Scope,
     id: Option<SessionId>,

@@ -26,6 +26,10 @@ pub struct InitAttachment {
 
 /// A file to upload (103).
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend(
+    "if" = {"properties": {"scope_type": {"enum": ["SESSION", "REPORT", "RECORDING"]}}, "required": ["scope_type"]},
+    "then" = {"properties": {"scope_id": {"not": {"type": "null"}}}, "required": ["scope_id"]},
+))]
 pub struct InitGeneral {
     /// What it belongs to.
     pub scope_type: Scope,
@@ -181,6 +185,10 @@ impl FilesQuery {
 
 /// A list of one scope (107).
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend(
+    "if" = {"properties": {"scope_type": {"enum": ["SESSION", "REPORT", "RECORDING"]}}, "required": ["scope_type"]},
+    "then" = {"required": ["scope_id"]},
+))]
 pub struct ScopeQuery {
     /// What they belong to.
     pub scope_type: Scope,

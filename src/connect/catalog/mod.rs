@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::error::{Error, Issue, Result};
+use crate::error::{Error, Result};
 use crate::http::input::{Input, PathOnly, QueryOnly};
 use crate::http::reply::Answer;
 
@@ -41,8 +41,9 @@ pub fn router() -> ApiRouter<App> {
 /// What was typed.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct SearchQuery {
-    /// At least two characters.
-    #[schemars(length(min = 2, max = 100))]
+    /// At least two characters, not counting spaces around them.
+    // U+0085 is a space to whoever tidies, and none to a pattern.
+    #[schemars(length(min = 2, max = 100), regex(pattern = r"[^\s\x85][\s\S]*[^\s\x85]"))]
     q: String,
     /// 1 to 25.
     #[serde(default = "ten")]
@@ -56,13 +57,8 @@ const fn ten() -> i64 {
 
 impl SearchQuery {
     /// Spaces around it do not count.
-    fn typed(&self) -> Result<String> {
-        let typed = catalog::tidy(&self.q);
-        if typed.chars().count() < 2 {
-            let msg = "String should have at least 2 characters";
-            return Err(Error::invalid(Issue::query("q", "string_too_short", msg)));
-        }
-        Ok(typed)
+    fn typed(&self) -> String {
+        catalog::tidy(&self.q)
     }
 }
 
@@ -151,7 +147,7 @@ async fn search_medicines(
     State(app): State<App>,
     Input { query, .. }: QueryOnly<SearchQuery>,
 ) -> Result<Answer<Vec<MedicineLine>>> {
-    let typed = query.typed()?;
+    let typed = query.typed();
     let found = medicines::search(&mut *app.conn().await?, &typed, query.limit).await?;
     let line = |found: medicines::Line| {
         let medicines::Line { id, name, form, provider } = found;
@@ -174,7 +170,7 @@ async fn search_lab_tests(
     State(app): State<App>,
     Input { query, .. }: QueryOnly<SearchQuery>,
 ) -> Result<Answer<Vec<LabTestLine>>> {
-    let typed = query.typed()?;
+    let typed = query.typed();
     let found = lab_tests::search(&mut *app.conn().await?, &typed, query.limit).await?;
     let line = |found: lab_tests::Line| {
         let lab_tests::Line { id, name, code, provider } = found;

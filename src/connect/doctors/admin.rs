@@ -59,7 +59,7 @@ struct CreateDoctor {
     phone: Option<String>,
     /// `MBBS`, `MD` …
     #[serde(default)]
-    #[schemars(length(max = 20), inner(length(min = 1, max = 100)))]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 100), regex(pattern = r"\S")))]
     degrees: Vec<String>,
     /// Years.
     #[serde(default)]
@@ -70,10 +70,10 @@ struct CreateDoctor {
     about_short: Option<String>,
     /// Spoken languages.
     #[serde(default)]
-    #[schemars(length(max = 30), inner(length(min = 1, max = 50)))]
+    #[schemars(length(max = 30), inner(length(min = 1, max = 50), regex(pattern = r"\S")))]
     languages: Vec<String>,
-    /// Of the medical council.
-    #[schemars(length(min = 6, max = 50))]
+    /// Of the medical council; six characters or more, not counting spaces around them.
+    #[schemars(length(min = 6, max = 50), regex(pattern = r"\S[\s\S]{4,}\S"))]
     registration_number: Option<String>,
     /// Paise.
     #[serde(default)]
@@ -126,7 +126,7 @@ struct UpdateDoctor {
     phone: Patch<String>,
     /// `MBBS`, `MD` …
     #[serde(default)]
-    #[schemars(length(max = 20), inner(length(min = 1, max = 100)))]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 100), regex(pattern = r"\S")))]
     degrees: Maybe<Vec<String>>,
     /// Years.
     #[serde(default)]
@@ -138,11 +138,11 @@ struct UpdateDoctor {
     about_short: Patch<String>,
     /// Spoken languages.
     #[serde(default)]
-    #[schemars(length(max = 30), inner(length(min = 1, max = 50)))]
+    #[schemars(length(max = 30), inner(length(min = 1, max = 50), regex(pattern = r"\S")))]
     languages: Maybe<Vec<String>>,
-    /// Of the medical council; null clears it.
+    /// Of the medical council; six characters or more, not counting spaces around them. Null clears it.
     #[serde(default)]
-    #[schemars(length(min = 6, max = 50))]
+    #[schemars(length(min = 6, max = 50), regex(pattern = r"\S[\s\S]{4,}\S"))]
     registration_number: Patch<String>,
     /// Paise; holds for later sessions.
     #[serde(default)]
@@ -223,7 +223,7 @@ async fn insert(tx: &mut Tx, body: CreateDoctor, password_hash: String) -> Resul
         years_experience: body.years_experience,
         about_short: body.about_short,
         languages: body.languages,
-        registration_number: body.registration_number,
+        registration_number: body.registration_number.map(|number| number.trim().to_owned()),
         rate_per_minute: body.rate_per_minute,
         chat_enabled: body.chat_enabled,
         call_enabled: body.call_enabled,
@@ -298,7 +298,7 @@ impl UpdateDoctor {
         }
         doctor.phone = self.phone.apply(doctor.phone.take());
         doctor.about_short = self.about_short.apply(doctor.about_short.take());
-        doctor.registration_number = self.registration_number.apply(doctor.registration_number.take());
+        doctor.registration_number = self.registration_number.trimmed().apply(doctor.registration_number.take());
     }
 }
 

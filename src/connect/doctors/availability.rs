@@ -12,7 +12,7 @@ use super::NOT_FOUND;
 use crate::accounts::caller::{Caller, Doctor};
 use crate::app::App;
 use crate::connect::presence;
-use crate::error::{Error, Issue, Result};
+use crate::error::Result;
 use crate::http::input::{BodyOnly, Input};
 use crate::http::patch::Maybe;
 use crate::http::reply::Answer;
@@ -34,6 +34,9 @@ pub(super) fn router() -> ApiRouter<App> {
 
 /// At least one of these (21).
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend(
+    "anyOf" = [{"required": ["online"]}, {"required": ["chat_enabled"]}, {"required": ["call_enabled"]}]
+))]
 struct SetAvailability {
     /// The online switch.
     #[serde(default)]
@@ -88,10 +91,6 @@ async fn set_availability(
     Input { body, .. }: BodyOnly<SetAvailability>,
 ) -> Result<Answer<AvailabilityView>> {
     let (Maybe(online), Maybe(chat), Maybe(call)) = (body.online, body.chat_enabled, body.call_enabled);
-    if online.is_none() && chat.is_none() && call.is_none() {
-        let msg = "At least one of online, chat_enabled and call_enabled is required".to_owned();
-        return Err(Error::invalid(Issue { loc: vec!["body".into()], msg, kind: "value_error" }));
-    }
     if chat.is_some() || call.is_some() {
         profile::set_channels(&mut *app.conn().await?, caller.id, chat, call).await?;
     }

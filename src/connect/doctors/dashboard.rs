@@ -22,7 +22,8 @@ use super::{NOT_FOUND, rules};
 use crate::accounts::caller::{Account, Caller, Doctor};
 use crate::app::App;
 use crate::connect::display;
-use crate::error::{Error, Issue, Result};
+use crate::error::Result;
+use crate::http::calendar::Zone;
 use crate::http::input::{Input, QueryOnly};
 use crate::http::paging::Page;
 use crate::http::reply::Answer;
@@ -50,7 +51,7 @@ pub(super) fn router() -> ApiRouter<App> {
 #[derive(Debug, Deserialize, JsonSchema)]
 struct OverviewQuery {
     /// IANA name; UTC unless said otherwise.
-    timezone: Option<String>,
+    timezone: Option<Zone>,
 }
 
 /// Which sessions (19).
@@ -59,7 +60,8 @@ struct SessionsQuery {
     /// A status, or `all`.
     #[serde(default)]
     status: Wanted,
-    /// The first day, by creation, in UTC.
+    /// The first day, by creation, in UTC; not after the last.
+    #[schemars(extend("x-not-after" = "to_date"))]
     from_date: Option<NaiveDate>,
     /// The last day, by creation, in UTC.
     to_date: Option<NaiveDate>,
@@ -123,7 +125,7 @@ struct RecentQuery {
     #[schemars(range(min = 1, max = 100))]
     limit: i64,
     /// IANA name of the display fields' zone; UTC unless said otherwise.
-    timezone: Option<String>,
+    timezone: Option<Zone>,
 }
 
 impl RecentQuery {
@@ -270,6 +272,10 @@ impl LineView {
     }
 }
 
+fn zone_of(zone: Option<Zone>) -> Tz {
+    zone.map_or(Tz::UTC, |Zone(zone)| zone)
+}
+
 /// 18.
 async fn overview(
     State(app): State<App>,
@@ -277,7 +283,7 @@ async fn overview(
     Input { query, .. }: QueryOnly<OverviewQuery>,
 ) -> Result<Answer<Overview>> {
     let now = app.now();
-    let day = rules::day_borders(now, rules::zone(query.timezone.as_deref())?);
+    let day = rules::day_borders(now, zone_of(query.timezone));
     let mut conn = app.conn().await?;
     let doctor = profile::find(&mut conn, caller.id).await?.ok_or(NOT_FOUND)?;
     let figures = dashboard::figures(&mut conn, caller.id, day, now).await?;
@@ -304,11 +310,6 @@ async fn list(
     caller: Caller<Doctor>,
     Input { query, .. }: QueryOnly<SessionsQuery>,
 ) -> Result<Answer<Page<LineView>>> {
-    if let (Some(from), Some(to)) = (query.from_date, query.to_date)
-        && from > to
-    {
-        return Err(Error::invalid(Issue::query("from_date", "value_error", "from_date should not be after to_date")));
-    }
     let filter = Filter {
         status: query.status.status(),
         from: query.from_date.map(rules::utc_midnight),
@@ -331,7 +332,7 @@ async fn recent(
     caller: Caller<Doctor>,
     Input { query, .. }: QueryOnly<RecentQuery>,
 ) -> Result<Answer<Vec<LineView>>> {
-    let zone = rules::zone(query.timezone.as_deref())?;
+    let zone = zone_of(query.timezone);
     let mut tx = app.begin().await?;
     let now = tx.now();
     let lines = dashboard::list(tx.conn(), caller.id, &Filter::default(), (0, query.limit), now).await?;

@@ -53,7 +53,7 @@ struct UpdateProfile {
     about_short: Patch<String>,
     /// At least one.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 20), inner(length(min = 1, max = 100)))]
+    #[schemars(length(min = 1, max = 20), inner(length(min = 1, max = 100), regex(pattern = r"\S")))]
     degrees: Maybe<Vec<String>>,
     /// Of the list.
     #[serde(default)]
@@ -62,9 +62,9 @@ struct UpdateProfile {
     #[serde(default)]
     #[schemars(length(max = 30))]
     languages: Maybe<Vec<Language>>,
-    /// Of the medical council; null clears it.
+    /// Of the medical council; six characters or more, not counting spaces around them. Null clears it.
     #[serde(default)]
-    #[schemars(length(min = 6, max = 50))]
+    #[schemars(length(min = 6, max = 50), regex(pattern = r"\S[\s\S]{4,}\S"))]
     registration_number: Patch<String>,
 }
 
@@ -114,7 +114,7 @@ impl UpdateProfile {
             doctor.languages = languages.into_iter().map(|Language(name)| name).collect();
         }
         doctor.about_short = self.about_short.apply(doctor.about_short.take());
-        doctor.registration_number = self.registration_number.apply(doctor.registration_number.take());
+        doctor.registration_number = self.registration_number.trimmed().apply(doctor.registration_number.take());
     }
 }
 

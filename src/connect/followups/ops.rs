@@ -115,11 +115,8 @@ pub async fn show(app: &App, caller: &Account, id: FollowupId) -> Result<FollowU
 /// 87.
 ///
 /// # Errors
-/// 422 for `upcoming` and `past` together.
+/// When Postgres cannot be asked.
 pub async fn list(app: &App, caller: &Account, query: &ListQuery) -> Result<Page<FollowUp>> {
-    if query.upcoming && query.past {
-        return Err(Error::invalid(Issue::query("past", "value_error", "upcoming and past exclude each other")));
-    }
     let upcoming = (query.upcoming || query.past).then_some(query.upcoming);
     let filter = Filter { status: query.status, upcoming };
     let mut tx = app.begin().await?;
@@ -146,6 +143,7 @@ pub async fn respond(app: &App, caller: &Account, id: FollowupId, body: Respond)
         (Action::Accept, _) => Event::Accept,
         (Action::Reject, _) => Event::Reject,
         (Action::Reschedule, Some(_)) => Event::Propose,
+        // The schema asks for it already, so that it is missed together with what else is wrong.
         (Action::Reschedule, None) => {
             return Err(Error::invalid(Issue::body("proposed_date", "missing", "Field required")));
         }

@@ -57,6 +57,10 @@ impl CreateFollowup {
 
 /// Which of the caller's follow-ups (87).
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend(
+    "if" = {"properties": {"upcoming": {"const": true}}, "required": ["upcoming"]},
+    "then" = {"properties": {"past": {"not": {"const": true}}}},
+))]
 pub struct ListQuery {
     /// 1 to 100.
     #[serde(default = "ListQuery::limit")]
@@ -84,6 +88,10 @@ impl ListQuery {
 
 /// The patient's answer (89).
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend(
+    "if" = {"properties": {"action": {"const": "reschedule"}}, "required": ["action"]},
+    "then" = {"properties": {"proposed_date": {"not": {"type": "null"}}}, "required": ["proposed_date"]},
+))]
 pub struct Respond {
     /// What the patient says.
     pub action: Action,

@@ -27,7 +27,7 @@ use crate::http::paging::Page;
 /// 48: stores a message, or answers the stored one of a repeat; true where it is new.
 ///
 /// # Errors
-/// 404, 409 `INVALID_SESSION_STATE`, 409 `DUPLICATE`, 422.
+/// 404, 409 `INVALID_SESSION_STATE`, 409 `DUPLICATE`.
 pub async fn send(
     app: &App,
     caller: &Account,
@@ -36,7 +36,7 @@ pub async fn send(
     origin: Option<Origin>,
 ) -> Result<(Message, bool)> {
     let (session, party) = live(app, caller, id).await?;
-    if let Some(attachment) = rules::check(&body)? {
+    if let Some(attachment) = rules::attachment(&body) {
         require_attachment(app, id, attachment, body.client_message_id).await?;
         body.content = attachment.to_string();
     }

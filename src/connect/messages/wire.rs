@@ -7,15 +7,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::rules::TEXT_BYTES;
+use crate::http::formats::REFERENCE;
+
 /// A message to store (48).
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(extend(
+    "if" = {"properties": {"content_type": {"enum": ["image", "file", "audio"]}}, "required": ["content_type"]},
+    "then" = {"properties": {"content": {"format": REFERENCE}}},
+))]
 pub struct SendMessage {
     /// The client's own id: a repeat gives the stored message.
     pub client_message_id: Uuid,
     /// What `content` is.
     pub content_type: ContentType,
     /// The text, or the id of an uploaded attachment of this session, or an https address.
-    #[schemars(length(min = 1, max = 16000))]
+    #[schemars(length(min = 1, max = 16000), extend("x-max-bytes" = TEXT_BYTES))]
     pub content: String,
 }
 

@@ -62,10 +62,9 @@ async fn update(
     caller: Caller<Admin>,
     Input { path, body, .. }: PathBody<OfferPath, UpdateOffer>,
 ) -> Result<Answer<OfferView>> {
-    let changes = body.changes()?;
     let mut tx = app.begin().await?;
     let offer = offers::find_for_update(tx.conn(), path.offer_id).await?.ok_or(NOT_FOUND)?;
-    let offer = changes.apply(offer)?;
+    let offer = body.apply(offer)?;
     let now = tx.now();
     offers::update(tx.conn(), &offer, now).await?;
     caller.note_act(&mut tx, "admin.offer.update").await?;

@@ -13,13 +13,15 @@ use serde_json::value::RawValue;
 use crate::error::{Error, Issue, Result};
 use crate::http::patch::Maybe;
 
-/// A number of rupees as it was written, so that nothing of it is lost in a float.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rupees(String);
+/// An amount that comes in rupees. It is read as it was written, so that nothing of it is lost in a float.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rupees(Paise);
 
 impl<'de> Deserialize<'de> for Rupees {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(Box::<RawValue>::deserialize(deserializer)?.get().to_owned()))
+        let written = Box::<RawValue>::deserialize(deserializer)?;
+        let paise = Paise::from_rupees(written.get()).map(Self);
+        paise.ok_or_else(|| serde::de::Error::custom("Input should have at most 2 decimals"))
     }
 }
 
@@ -33,17 +35,7 @@ impl JsonSchema for Rupees {
     }
 
     fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "number"})
-    }
-}
-
-impl Rupees {
-    /// In paise, where it is a whole number of them; else what is wrong with this field of the body.
-    fn paise(&self, field: &str, issues: &mut Vec<Issue>) -> Paise {
-        Paise::from_rupees(&self.0).unwrap_or_else(|| {
-            issues.push(Issue::body(field, "value_error", "Input should have at most 2 decimals"));
-            Paise::ZERO
-        })
+        json_schema!({"type": "number", "x-whole-paise": true})
     }
 }
 
@@ -70,6 +62,7 @@ pub(super) struct CreateOffer {
     /// The first day, in UTC.
     valid_from: NaiveDate,
     /// The last day, in UTC; not before the first.
+    #[schemars(extend("x-not-before" = "valid_from"))]
     valid_until: NaiveDate,
 }
 
@@ -92,8 +85,9 @@ pub(super) struct UpdateOffer {
     /// The first day, in UTC.
     #[serde(default)]
     valid_from: Maybe<NaiveDate>,
-    /// The last day, in UTC.
+    /// The last day, in UTC; not before the first.
     #[serde(default)]
+    #[schemars(extend("x-not-before" = "valid_from"))]
     valid_until: Maybe<NaiveDate>,
     /// Whether it is switched on.
     #[serde(default)]
@@ -130,55 +124,37 @@ impl From<Offer> for OfferView {
 impl CreateOffer {
     /// The offer, with a new id.
     pub(super) fn offer(self) -> Result<Offer> {
-        let mut issues = Vec::new();
-        let offer = Offer {
+        checked(Offer {
             id: OfferId::new(),
-            amount: self.amount.paise("amount", &mut issues),
-            bonus_amount: self.bonus_amount.map_or(Paise::ZERO, |bonus| bonus.paise("bonus_amount", &mut issues)),
             title: self.title.trim().to_owned(),
+            amount: self.amount.0,
+            bonus_amount: self.bonus_amount.map_or(Paise::ZERO, |Rupees(bonus)| bonus),
             valid_from: self.valid_from,
             valid_until: self.valid_until,
             is_active: true,
-        };
-        checked(offer, issues)
+        })
     }
-}
-
-/// What an update asks for, in paise.
-pub(super) struct Changes {
-    amount: Option<Paise>,
-    bonus_amount: Option<Paise>,
-    rest: UpdateOffer,
 }
 
 impl UpdateOffer {
-    /// The changes, before anybody knows what they are made to.
-    pub(super) fn changes(mut self) -> Result<Changes> {
-        let mut issues = Vec::new();
-        let amount = self.amount.0.take().map(|amount| amount.paise("amount", &mut issues));
-        let bonus_amount = self.bonus_amount.0.take().map(|bonus| bonus.paise("bonus_amount", &mut issues));
-        if issues.is_empty() { Ok(Changes { amount, bonus_amount, rest: self }) } else { Err(Error::Invalid(issues)) }
-    }
-}
-
-impl Changes {
-    /// The offer after them: its dates are judged as a whole.
+    /// The offer after the changes: its dates are judged as a whole.
     pub(super) fn apply(self, mut offer: Offer) -> Result<Offer> {
-        offer.amount = self.amount.unwrap_or(offer.amount);
-        offer.bonus_amount = self.bonus_amount.unwrap_or(offer.bonus_amount);
-        if let Some(title) = self.rest.title.0 {
+        offer.amount = self.amount.0.map_or(offer.amount, |Rupees(amount)| amount);
+        offer.bonus_amount = self.bonus_amount.0.map_or(offer.bonus_amount, |Rupees(bonus)| bonus);
+        if let Some(title) = self.title.0 {
             title.trim().clone_into(&mut offer.title);
         }
-        offer.valid_from = self.rest.valid_from.0.unwrap_or(offer.valid_from);
-        offer.valid_until = self.rest.valid_until.0.unwrap_or(offer.valid_until);
-        offer.is_active = self.rest.is_active.0.unwrap_or(offer.is_active);
-        checked(offer, Vec::new())
+        offer.valid_from = self.valid_from.0.unwrap_or(offer.valid_from);
+        offer.valid_until = self.valid_until.0.unwrap_or(offer.valid_until);
+        offer.is_active = self.is_active.0.unwrap_or(offer.is_active);
+        checked(offer)
     }
 }
 
-fn checked(offer: Offer, mut issues: Vec<Issue>) -> Result<Offer> {
+/// Dates that came together were held against each other with the rest of their request.
+fn checked(offer: Offer) -> Result<Offer> {
     if offer.valid_until < offer.valid_from {
-        issues.push(Issue::body("valid_until", "value_error", "Input should not be before valid_from"));
+        return Err(Error::invalid(Issue::body("valid_until", "value_error", "Input should not be before valid_from")));
     }
-    if issues.is_empty() { Ok(offer) } else { Err(Error::Invalid(issues)) }
+    Ok(offer)
 }

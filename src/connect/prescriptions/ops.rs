@@ -13,19 +13,18 @@ use crate::accounts::caller::Account;
 use crate::app::App;
 use crate::connect::sessions::access::{held_for_update, participant};
 use crate::connect::stored;
-use crate::error::{Code, Error, Issue, Result};
+use crate::error::{Code, Error, Result};
 
 /// 65: writes the first version; the caller's commit tells the patient.
 ///
 /// # Errors
-/// 404, 409 `INVALID_SESSION_STATE`, 409 `PRESCRIPTION_EXISTS`, 422.
+/// 404, 409 `INVALID_SESSION_STATE`, 409 `PRESCRIPTION_EXISTS`.
 pub(super) async fn create(
     tx: &mut Tx,
     caller: &Account,
     id: SessionId,
     body: WritePrescription,
 ) -> Result<PrescriptionView> {
-    check(&body)?;
     let session = held_for_update(tx, caller, id).await?;
     if prescriptions::find(tx.conn(), id).await?.is_some() {
         return Err(Error::conflict(Code::PrescriptionExists, "This session has a prescription already: replace it"));
@@ -51,14 +50,13 @@ pub(super) async fn create(
 /// tells nobody.
 ///
 /// # Errors
-/// 404 also when there is none yet, 409 `INVALID_SESSION_STATE`, 422.
+/// 404 also when there is none yet, 409 `INVALID_SESSION_STATE`.
 pub(super) async fn replace(
     app: &App,
     caller: &Account,
     id: SessionId,
     body: WritePrescription,
 ) -> Result<PrescriptionView> {
-    check(&body)?;
     let mut tx = app.begin().await?;
     let session = held_for_update(&mut tx, caller, id).await?;
     let mut prescription = prescriptions::find(tx.conn(), id).await?.ok_or(NOT_FOUND)?;
@@ -99,21 +97,4 @@ fn written(prescription: &Prescription) -> PrescriptionWritten {
         prescription_id: prescription.id,
         doctor_id: prescription.doctor_id,
     }
-}
-
-/// A medicine whose name or dosage is blank helps nobody.
-fn check(body: &WritePrescription) -> Result<()> {
-    let mut issues = Vec::new();
-    for (place, medication) in body.medications.iter().enumerate() {
-        for (field, text) in [("name", &medication.name), ("dosage", &medication.dosage)] {
-            if text.trim().is_empty() {
-                issues.push(Issue {
-                    loc: vec!["body".into(), "medications".into(), place.into(), field.into()],
-                    msg: "String should not be blank".to_owned(),
-                    kind: "string_too_short",
-                });
-            }
-        }
-    }
-    if issues.is_empty() { Ok(()) } else { Err(Error::Invalid(issues)) }
 }

@@ -70,7 +70,8 @@ pub struct DeskQuery {
     pub rating: Option<i32>,
     /// Only those with, or without, a reply.
     pub has_reply: Option<bool>,
-    /// The first day or time.
+    /// The first day or time; not after `date_to`.
+    #[schemars(extend("x-not-after" = "date_to"))]
     pub date_from: Option<Moment>,
     /// The last day or time.
     pub date_to: Option<Moment>,

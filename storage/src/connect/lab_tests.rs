@@ -25,7 +25,7 @@ pub enum Priority {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Recommendation {
     /// As the doctor writes it.
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"\S"))]
     pub test_name: String,
     /// `routine` unless said otherwise.
     #[serde(default)]

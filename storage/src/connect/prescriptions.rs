@@ -12,10 +12,10 @@ use crate::ids::{PrescriptionId, SessionId, UserId};
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Medication {
     /// With its strength, as the doctor writes it.
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"\S"))]
     pub name: String,
     /// How much and how often.
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"\S"))]
     pub dosage: String,
     /// How long.
     #[serde(default)]

@@ -168,6 +168,8 @@ async fn what_is_refused() {
         for query in [
             "date_from=2026-02-02&date_to=2026-02-01",
             "date_from=yesterday",
+            "date_from=26-02-07",
+            "date_to=2026-2-7",
             "date_to=2026-13-01",
             "date_from=2026-02-30",
             "timezone=Mars/Olympus",
@@ -175,6 +177,12 @@ async fn what_is_refused() {
             refused(&format!("{name}?{query}")).await;
         }
         let path = format!("analytics/doctor/reviews/{name}");
+        let several = format!("{path}?date_from=2026-02-02&date_to=2026-02-01&timezone=Mars/Olympus");
+        m.doctor.get(&several).await.invalid(&["query.date_from value_error", "query.timezone value_error"]);
+        // In Kolkata the day has begun already.
+        let days = "date_from=2026-02-12&date_to=2026-02-11T20:00:00Z";
+        m.doctor.get(&format!("{path}?{days}&timezone=Asia/Kolkata")).await.expect(200);
+        m.doctor.get(&format!("{path}?{days}")).await.invalid(&["query.date_from value_error"]);
         m.patient.get(&path).await.refused(403, "WRONG_ROLE");
     }
     refused("trends?period=hour").await;

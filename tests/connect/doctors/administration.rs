@@ -33,6 +33,9 @@ async fn a_doctor_is_made_once_and_can_sign_in() {
     let mut taken = new_doctor("c@example.org");
     taken["registration_number"] = json!("REG-a@example.org");
     admin.post("doctors/", taken).await.refused_with(409, "DUPLICATE", &json!({"field": "registration_number"}));
+    let mut spaced = new_doctor("c@example.org");
+    spaced["registration_number"] = json!(" REG-a@example.org ");
+    admin.post("doctors/", spaced).await.refused_with(409, "DUPLICATE", &json!({"field": "registration_number"}));
     let nobody = app.nobody();
     let pair = nobody.post("auth/doctor/login", json!({"email": "a@example.org", "password": "first-pass-1"}));
     assert_eq!(pair.await.expect(200)["token_type"], "bearer");

@@ -25,6 +25,8 @@ async fn the_head_figures() {
     assert_eq!(keys(&overview["availability"]), ["call_enabled", "chat_enabled", "is_online"]);
     assert_eq!(overview["metrics"], json!({"todays_sessions": 1, "ongoing": 0, "pending": 1, "missed": 0}));
     doctor.get("doctors/me/overview?timezone=Mars/Base").await.invalid(&["query.timezone value_error"]);
+    let several = doctor.get("doctors/me/sessions/recent?timezone=&limit=0").await;
+    several.invalid(&["query.timezone value_error", "query.limit greater_than_equal"]);
     patient.get("doctors/me/overview").await.refused(403, "WRONG_ROLE");
     app.nobody().get("doctors/me/overview").await.refused_plainly(401);
     // A request nobody answered is missed, not pending.
@@ -61,6 +63,9 @@ async fn own_sessions_and_nobody_elses() {
     assert_eq!(doctor.get("doctors/me/sessions?has_followup=true").await.expect(200)["total"], 0);
     let wrong = doctor.get("doctors/me/sessions?from_date=2026-02-02&to_date=2026-02-01").await;
     wrong.invalid(&["query.from_date value_error"]);
+    let several = doctor.get("doctors/me/sessions?from_date=2026-02-02&to_date=2026-02-01&limit=0").await;
+    several.invalid(&["query.from_date value_error", "query.limit greater_than_equal"]);
+    doctor.get("doctors/me/sessions?from_date=2026-02-01&to_date=2026-02-01").await.expect(200);
     doctor
         .get("doctors/me/sessions?status=OPEN&limit=0")
         .await

@@ -21,7 +21,12 @@ async fn both_doors_turn_one_switch() {
         let answer = doctor.patch("doctors/me/presence", json!({"presence_status": wrong})).await;
         answer.invalid(&["body.presence_status enum"]);
     }
-    doctor.patch("doctors/me/availability", json!({})).await.invalid(&["body value_error"]);
+    for nothing in [json!({}), json!({"color": "green"})] {
+        doctor.patch("doctors/me/availability", nothing).await.invalid(&["body value_error"]);
+    }
+    let wrong = json!({"online": null, "call_enabled": 1});
+    let answer = doctor.patch("doctors/me/availability", wrong).await;
+    answer.invalid(&["body.online bool_type", "body.call_enabled bool_type"]);
     doctor.patch("doctors/me/availability", json!({"online": "yes"})).await.invalid(&["body.online bool_type"]);
     app.patient()
         .await

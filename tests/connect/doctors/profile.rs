@@ -34,7 +34,16 @@ async fn a_change_leaves_the_rest_and_the_slug() {
         "speciality_category": "Astrology", "languages": ["Klingon"], "about_short": "a".repeat(601)});
     let answer = doctor.patch("doctors/me/profile", wrong).await;
     assert_eq!(answer.status, 422, "{}", answer.text);
-    assert_eq!(answer.body["detail"].as_array().unwrap().len(), 8, "{}", answer.text);
+    // The number is too short by its length and by its pattern.
+    assert_eq!(answer.body["detail"].as_array().unwrap().len(), 9, "{}", answer.text);
+    for blank in ["      ", "  12345  "] {
+        doctor
+            .patch("doctors/me/profile", json!({"registration_number": blank, "degrees": ["MBBS", " "]}))
+            .await
+            .invalid(&["body.registration_number string_pattern_mismatch", "body.degrees.1 string_pattern_mismatch"]);
+    }
+    let trimmed = doctor.patch("doctors/me/profile", json!({"registration_number": " KMC 123456\t"})).await.expect(200);
+    assert_eq!(trimmed["registration_number"], "KMC 123456");
     app.patient().await.get("doctors/me/profile").await.refused(403, "WRONG_ROLE");
     app.nobody().get("doctors/me/profile").await.refused_plainly(401);
 }

@@ -159,6 +159,11 @@ async fn whose_follow_up_and_what_may_be_said() {
     say(json!({})).await.invalid(&["body.action missing"]);
     say(json!({"action": "maybe"})).await.invalid(&["body.action enum"]);
     say(json!({"action": "reschedule"})).await.invalid(&["body.proposed_date missing"]);
+    for date in [json!({}), json!({"proposed_date": null})] {
+        let mut body = json!({"action": "reschedule", "proposed_time": "late"});
+        body.as_object_mut().unwrap().extend(date.as_object().unwrap().clone());
+        say(body).await.invalid(&["body.proposed_date missing", "body.proposed_time time_parsing"]);
+    }
     say(json!({"action": "reschedule", "proposed_date": "soon", "proposed_time": "late"}))
         .await
         .invalid(&["body.proposed_date date_parsing", "body.proposed_time time_parsing"]);

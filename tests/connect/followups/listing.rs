@@ -49,6 +49,8 @@ async fn own_follow_ups_and_nobody_elses() {
     m.app.admin().await.get("followups/").await.refused(403, "WRONG_ROLE");
     m.app.nobody().get("followups/").await.refused_plainly(401);
     m.patient.get("followups/?upcoming=true&past=true").await.invalid(&["query.past value_error"]);
+    let several = m.patient.get("followups/?upcoming=true&past=true&limit=0").await;
+    several.invalid(&["query.past value_error", "query.limit greater_than_equal"]);
     m.patient.get("followups/?status=OPEN&limit=101&upcoming=soon").await.invalid(&[
         "query.status enum",
         "query.limit less_than_equal",
