@@ -157,7 +157,7 @@ pub static METRICS: &[Metric] = &[
     counter("consilium_files_removed_total", &[], Unit::Count, "Objects removed because nothing keeps them"),
 
     // LiveKit
-    gauge("consilium_media_reachable", &[], Unit::Count, "0 while calls to LiveKit are turned away because it did not answer"),
+    gauge("consilium_media_reachable", &[], Unit::Count, "0 while calls about rooms are turned away because LiveKit did not answer; its recorder is judged by itself"),
     counter("consilium_media_calls_total", &[
         one_of("call", &["ListRooms", "ListParticipants", "UpdateParticipant", "DeleteRoom", "StartRoomCompositeEgress", "StopEgress", "ListEgress"]),
         one_of("outcome", &["ok", "missing", "refused", "invalid", "troubled", "unreachable", "turned_away"]),

@@ -187,6 +187,11 @@ impl TwirpPeer {
         self.inside().recorder.set(egress_id, status, file)
     }
 
+    /// The recorder is done with one, in a state that came with a later version.
+    pub(crate) fn set_egress_news(&self, egress_id: &str) {
+        self.inside().recorder.set_news(egress_id);
+    }
+
     /// The recorder died and took one with it.
     pub(crate) fn forget_egress(&self, egress_id: &str) {
         self.inside().recorder.forget(egress_id);

@@ -81,7 +81,7 @@ pub struct Participant {
     pub permission: Option<ParticipantPermission>,
 }
 
-/// The media server. Cheap to clone; all clones share one connection pool and one breaker.
+/// The media server. Cheap to clone; all clones share one connection pool, and a breaker each for the rooms and the recorder.
 #[derive(Clone)]
 pub struct Media(Arc<Inner>);
 
@@ -92,6 +92,8 @@ struct Inner {
     rooms: RoomClient,
     recorder: EgressClient,
     caller: Caller,
+    /// With a breaker of its own: a recorder that is slow to start keeps nobody from the rooms.
+    recorder_caller: Caller,
     lanes: Box<[Mutex<()>]>,
 }
 
@@ -135,6 +137,7 @@ impl Media {
             rooms,
             recorder,
             caller: Caller::new(policy),
+            recorder_caller: Caller::new(policy),
             lanes: (0..LANES).map(|_| Mutex::new(())).collect(),
         })))
     }
@@ -249,7 +252,7 @@ impl Media {
         self.0.caller.call("DeleteRoom", || rooms.delete_room(room)).await.map(|_| ())
     }
 
-    /// Whether calls are turned away at present because the server did not answer; for `/ready`.
+    /// Whether calls about rooms are turned away at present because the server did not answer; for `/ready`.
     pub fn is_away(&self) -> bool {
         self.0.caller.is_open()
     }
