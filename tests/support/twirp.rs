@@ -88,6 +88,14 @@ struct Inside {
 struct Seat {
     permission: ParticipantPermission,
     published: Vec<TrackSource>,
+    /// In seconds.
+    joined_at: i64,
+}
+
+impl Seat {
+    fn new(permission: ParticipantPermission) -> Self {
+        Self { permission, published: Vec::new(), joined_at: i64::try_from(now()).unwrap() }
+    }
 }
 
 /// The running peer; it ends with the runtime of its test.
@@ -125,7 +133,7 @@ impl TwirpPeer {
         if video["roomJoin"] != true || room.is_empty() || identity.is_empty() {
             return Err("permissions denied".to_owned());
         }
-        let seat = Seat { permission: from_grants(video), published: Vec::new() };
+        let seat = Seat::new(from_grants(video));
         let mut inside = self.inside();
         inside.rooms.entry(room).or_default().insert(identity.clone(), seat);
         Ok(identity)
@@ -133,7 +141,7 @@ impl TwirpPeer {
 
     /// Puts somebody into a room with any permission, as a replayed token would.
     pub(crate) fn seat(&self, room: &str, identity: &str, permission: ParticipantPermission) {
-        let seat = Seat { permission, published: Vec::new() };
+        let seat = Seat::new(permission);
         let mut inside = self.inside();
         let room = inside.rooms.entry(room.to_owned()).or_default();
         room.insert(identity.to_owned(), seat);
@@ -429,6 +437,7 @@ fn info<S: std::borrow::Borrow<Seat>>((identity, seat): (&String, S)) -> Partici
         identity: identity.clone(),
         state: livekit_protocol::participant_info::State::Active.into(),
         permission: Some(seat.borrow().permission.clone()),
+        joined_at: seat.borrow().joined_at,
         ..ParticipantInfo::default()
     }
 }

@@ -16,6 +16,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use livekit_api::services::egress::EgressClient;
 use livekit_api::services::room::{RoomClient, UpdateParticipantOptions};
 use livekit_protocol::ParticipantPermission;
@@ -79,6 +80,8 @@ pub struct Participant {
     pub party: Option<Party>,
     /// What they may do now, when the server says.
     pub permission: Option<ParticipantPermission>,
+    /// Since when, by the server's clock; long ago where it does not say.
+    pub joined_at: DateTime<Utc>,
 }
 
 /// The media server. Cheap to clone; all clones share one connection pool, and a breaker each for the rooms and the recorder.
@@ -226,6 +229,7 @@ impl Media {
                 party: Party::parse(&info.identity),
                 identity: info.identity,
                 permission: info.permission,
+                joined_at: DateTime::from_timestamp(info.joined_at, 0).unwrap_or_default(),
             })
             .collect())
     }
