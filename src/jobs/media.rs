@@ -38,6 +38,8 @@ const CLOSED: i64 = 20;
 /// How often all open rooms are looked through for those whose consultations are over, and for how long that is one node's.
 const SURVEY_EVERY: Duration = Duration::from_secs(60);
 const SURVEY_TURN: TimeDelta = TimeDelta::seconds(55);
+/// How many of them are looked into because nobody was said to be there.
+const UNTOLD: usize = 100;
 /// For how long after the last request it is worth asking: more than the longest life of a token.
 const SURVEYED: TimeDelta = TimeDelta::hours(24);
 
@@ -164,8 +166,9 @@ pub async fn round(app: &App) -> Result<bool> {
     Rounds::default().look(app).await
 }
 
-/// Closes rooms of consultations that are over and that nobody was ever said to be in: their webhooks were lost, or LiveKit
-/// could not be told when they ended. Answers whether it was this node's turn.
+/// Looks at the rooms that nobody was ever said to be in, as their webhooks were lost, or LiveKit could not be told when
+/// their consultations ended: those that are over are closed, and whoever is in another has joined it. Answers whether it
+/// was this node's turn.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
@@ -178,12 +181,29 @@ pub async fn survey(app: &App) -> Result<bool> {
     }
     // Where it is away the gateway has said so.
     let Ok(open) = app.media.open_rooms().await else { return Ok(true) };
-    let ids: Vec<SessionId> = open.iter().filter_map(|room| session_of_room(room)).collect();
+    let mut ids: Vec<SessionId> = open.iter().filter_map(|room| session_of_room(room)).collect();
     if !ids.is_empty() {
         let over = media::list_over(&mut *app.conn().await?, &ids).await?;
+        ids.retain(|id| !over.contains(id));
         close(app, over).await?;
+        let seen = look_into_untold(app, ids).await?;
+        admit_present(app, &seen, now - CLOSES).await?;
     }
     Ok(true)
+}
+
+/// Who is in those of these rooms that nobody was said to be in; of some of them where there are more.
+async fn look_into_untold(app: &App, ids: Vec<SessionId>) -> Result<Vec<Seen>> {
+    let told = media::list_joined(&mut *app.conn().await?, &ids, app.now()).await?;
+    let told: HashSet<SessionId> = told.into_iter().map(|(id, _)| id).collect();
+    let mut seen = Vec::new();
+    for id in ids.into_iter().filter(|id| !told.contains(id)).take(UNTOLD) {
+        let room = room_name(id);
+        // It is away: the next time.
+        let Ok(present) = app.media.participants(&room).await else { break };
+        seen.push(Seen { room, present });
+    }
+    Ok(seen)
 }
 
 /// Closes rooms that were open when their consultations ended and LiveKit was away, or this node died then.

@@ -273,6 +273,12 @@ async fn a_room_that_nobody_was_told_of_is_closed_when_its_consultation_is_over(
     assert!(media::survey(&m.app.app).await.unwrap());
     assert_eq!(open().await, HashSet::from([format!("cn-{running}"), "cn-of-another-server".to_owned()]));
     assert!(!media::survey(&m.app.app).await.unwrap(), "not twice in a minute");
+    // Nor was anybody told of those who are in the other one.
+    assert_eq!(m.app.count("room_participants").await, 0);
+    m.app.advance(TimeDelta::seconds(60));
+    assert!(media::survey(&m.app.app).await.unwrap());
+    assert_eq!(events_of(&m.patient, "participant.joined").await.len(), 2);
+    assert_eq!(m.app.count("room_participants").await, 2);
 }
 
 #[tokio::test]
