@@ -134,7 +134,7 @@ async fn note(tx: &mut Tx, session: &Session, kind: &MediaEventKind, at: DateTim
             Ok(false)
         }
         MediaEventKind::RoomFinished => {
-            for identity in media::clear_room(tx.conn(), session.id).await? {
+            for identity in media::clear_room(tx.conn(), session.id, at).await? {
                 tx.emit(Event::ParticipantLeft(changed(&identity)), &session.parties());
             }
             let open = recordings::find_open(tx.conn(), session.id).await?.filter(Recording::is_running);

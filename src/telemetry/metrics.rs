@@ -158,7 +158,7 @@ pub static METRICS: &[Metric] = &[
     gauge("consilium_file_removals_refused", &[], Unit::Count, "Objects that should be gone and are not after three attempts: the store refuses, mostly"),
 
     // LiveKit
-    gauge("consilium_media_reachable", &[], Unit::Count, "0 while calls to LiveKit are turned away because it did not answer"),
+    gauge("consilium_media_reachable", &[], Unit::Count, "0 while calls about rooms are turned away because LiveKit did not answer; its recorder is judged by itself"),
     counter("consilium_media_calls_total", &[
         one_of("call", &["ListRooms", "ListParticipants", "UpdateParticipant", "DeleteRoom", "StartRoomCompositeEgress", "StopEgress", "ListEgress"]),
         one_of("outcome", &["ok", "missing", "refused", "invalid", "troubled", "unreachable", "turned_away"]),

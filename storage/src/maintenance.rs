@@ -79,7 +79,8 @@ pub async fn drop_partitions(conn: &mut PgConnection, floor: DateTime<Utc>) -> R
     Ok(dropped)
 }
 
-/// Drops what has outlived its use: idempotency keys after a day, webhook ids after a week, spent refresh tokens.
+/// Drops what has outlived its use: idempotency keys after a day, webhook ids and starts of
+/// recordings that came to nothing after a week, spent refresh tokens.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
@@ -89,6 +90,9 @@ pub async fn sweep(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<()> {
     let week = now - chrono::TimeDelta::days(7);
     sqlx::query!("delete from media_webhooks where received_at < $1", week).execute(&mut *conn).await?;
     sqlx::query!("delete from refresh_tokens where expires_at < $1", week).execute(&mut *conn).await?;
+    sqlx::query!("delete from recordings where status = 'DROPPED' and settled_at < $1", week)
+        .execute(&mut *conn)
+        .await?;
     crate::outbox::sweep(conn, now).await?;
     sqlx::query!("delete from otp_codes where expires_at < $1", day).execute(&mut *conn).await?;
     Ok(())

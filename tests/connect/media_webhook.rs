@@ -155,6 +155,21 @@ async fn joining_and_leaving_is_told_to_both_once() {
 }
 
 #[tokio::test]
+async fn a_late_end_of_a_room_does_not_empty_the_one_that_came_after_it() {
+    let (m, peer) = start().await;
+    let (_, room, patient) = in_the_room(&m, &peer).await;
+    let tell = async |kind: &str, at: &str| {
+        let mut told = event(kind, &room, &patient);
+        told["createdAt"] = json!(at);
+        deliver(&m, &told).await.expect(200);
+        events_of(&m.doctor, "participant.left").await.len()
+    };
+    assert_eq!(tell("participant_joined", "20").await, 0);
+    assert_eq!(tell("room_finished", "19").await, 0);
+    assert_eq!(tell("room_finished", "21").await, 1);
+}
+
+#[tokio::test]
 async fn only_the_media_server_is_believed() {
     let (m, peer) = start().await;
     let (_, room, patient) = in_the_room(&m, &peer).await;

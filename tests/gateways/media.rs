@@ -3,8 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use consilium::gateways::files::Place;
+use consilium::gateways::files::place::FilesPlace;
 use consilium::gateways::media::permissions::permission;
 use consilium::gateways::media::reconcile::{LiveRooms, Reconciled, reconcile_all, reconcile_room, run};
+use consilium::gateways::media::recorder::Target;
 use consilium::gateways::media::{Applied, CameraRight, Media, MediaError, Party, Policy, Role};
 use livekit_api::services::room::{RoomClient, UpdateParticipantOptions};
 use livekit_protocol::{ParticipantPermission, TrackSource};
@@ -231,6 +234,28 @@ async fn a_server_that_hangs_is_given_up_then_left_alone_then_found_again() {
     assert!(!media.is_away());
     let set = media.set_camera(ROOM, PATIENT, true).await;
     assert_eq!(set, Ok(Applied::Done));
+}
+
+#[tokio::test]
+async fn a_recorder_that_does_not_answer_keeps_nobody_from_the_rooms() {
+    let (peer, _) = room_with_both().await;
+    let policy = Policy { budget: Duration::from_secs(2), open_for: Duration::from_secs(60), ..quick() };
+    let ttl = Duration::from_secs(600);
+    let media = Media::with_policy(&peer.url(), API_KEY, API_SECRET.into(), ttl, policy).unwrap();
+    let target = Target::new(FilesPlace::Disk("/data".into()), None);
+    let place = Place { container: "recordings".to_owned(), name: "a.mp4".to_owned() };
+    peer.fail_always(Some(Fault::Hang));
+    for asked in [1, 2, 2] {
+        let started = media.start_recording(ROOM, &target, &place).await;
+        assert_eq!(started, Err(MediaError::Unreachable));
+        assert_eq!(peer.hanging(), asked, "left alone after two");
+    }
+    peer.fail_always(None);
+    assert_eq!(media.stop_recording("EG_1").await, Err(MediaError::Unreachable), "so is all else of the recorder");
+    assert!(!media.is_away());
+    let set = media.set_camera(ROOM, PATIENT, true).await;
+    assert_eq!(set, Ok(Applied::Done));
+    assert_eq!(media.close_room(ROOM).await, Ok(()));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Two nodes do the same jobs over one database at the same time (DESIGN §7).
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -8,10 +9,13 @@ use consilium::jobs::{housekeeping, media, sweeper};
 use consilium_storage::connect::{doctors, media as connect_media};
 use consilium_storage::{audit, database, maintenance};
 use futures_util::future::{join_all, try_join_all};
-use tokio::time::{sleep, timeout};
+use livekit_protocol::ParticipantPermission;
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::app::TestApp;
 use crate::support::client::Client;
+use crate::support::media::deliver;
 use crate::support::meeting::{Meeting, accept, events_of, of, request, text, until, wait_for_events};
 use crate::support::twirp::{API_KEY, API_SECRET, Fault, TwirpPeer};
 
@@ -245,6 +249,96 @@ async fn a_room_that_outlives_its_consultation_is_closed() {
     m.app.advance(TimeDelta::seconds(5));
     media::round(&m.app.app).await.unwrap();
     assert_eq!(closings(), before, "and not again");
+}
+
+#[tokio::test]
+async fn a_room_that_nobody_was_told_of_is_closed_when_its_consultation_is_over() {
+    let peer = TwirpPeer::start().await;
+    let m = Meeting::start_with(at(&peer)).await;
+    assert!(!media::survey(&m.app.app).await.unwrap());
+    assert!(peer.requests().is_empty(), "without consultations nothing is asked");
+    let wanted = json!({"target_doctor_id": m.doctor.id, "category": "Urology", "symptoms": ["back pain"]});
+    let asked = m.patient.post("connect/sessions", wanted).await.expect(201);
+    peer.join(text(&asked["livekit"]["token"])).unwrap();
+    m.patient.act(&of(text(&asked["session_id"]), "cancel")).await.expect(200);
+    let (ended, _) = in_the_room(&m, &peer).await;
+    peer.fail_always(Some(Fault::Internal));
+    m.doctor.act(&of(&ended, "end")).await.expect(200);
+    until("it is given up", || peer.failed("DeleteRoom") >= 3).await;
+    peer.fail_always(None);
+    let (running, _) = in_the_room(&m, &peer).await;
+    peer.seat("cn-of-another-server", "somebody", ParticipantPermission::default());
+    let open = async || m.app.app.media.open_rooms().await.unwrap();
+    assert_eq!(open().await.len(), 4);
+    assert!(media::survey(&m.app.app).await.unwrap());
+    assert_eq!(open().await, HashSet::from([format!("cn-{running}"), "cn-of-another-server".to_owned()]));
+    assert!(!media::survey(&m.app.app).await.unwrap(), "not twice in a minute");
+    // Nor was anybody told of those who are in the other one.
+    assert_eq!(m.app.count("room_participants").await, 0);
+    m.app.advance(TimeDelta::seconds(60));
+    assert!(media::survey(&m.app.app).await.unwrap());
+    assert_eq!(events_of(&m.patient, "participant.joined").await.len(), 2);
+    assert_eq!(m.app.count("room_participants").await, 2);
+}
+
+#[tokio::test]
+async fn a_join_that_was_never_told_is_made_up_for() {
+    let peer = TwirpPeer::start().await;
+    let m = Meeting::start_with(at(&peer)).await;
+    let (id, identity) = in_the_room(&m, &peer).await;
+    let room = format!("cn-{id}");
+    peer.seat(&room, "EG_recorder", ParticipantPermission::default());
+    m.patient.post("connect/call-sessions", json!({"connect_session_id": id})).await.expect(201);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while m.app.count("room_participants").await == 0 {
+        assert!(Instant::now() < deadline, "never made up for");
+        m.app.advance(TimeDelta::seconds(5));
+        media::round(&m.app.app).await.unwrap();
+    }
+    let joined = async |client: &Client| {
+        let told = events_of(client, "participant.joined").await;
+        told.iter().map(|event| text(&event["data"]["identity"]).to_owned()).collect::<Vec<_>>()
+    };
+    let mut both = vec![identity.clone(), format!("doctor-{}", m.doctor.id)];
+    both.sort();
+    // The word of it comes late, and they are seen again: that is no news.
+    let told = json!({"id": "EV_late", "event": "participant_joined", "createdAt": m.app.app.now().timestamp() - 15,
+                      "room": {"name": room}, "participant": {"identity": identity}});
+    deliver(&m, &told).await.expect(200);
+    m.app.advance(TimeDelta::hours(3));
+    media::round(&m.app.app).await.unwrap();
+    for client in [&m.patient, &m.doctor] {
+        let mut told = joined(client).await;
+        told.sort();
+        assert_eq!(told, both);
+    }
+    // They talk, so it is not idle.
+    sweeper::end_idle(&m.app.app).await.unwrap();
+    assert_eq!(m.doctor.get(&format!("connect/sessions/{id}")).await.expect(200)["status"], "ONGOING");
+}
+
+#[tokio::test]
+async fn of_many_consultations_every_one_has_its_round() {
+    let peer = TwirpPeer::start().await;
+    let m = Meeting::start_with(at(&peer)).await;
+    let (patients, sessions) = requests(&m, 3).await;
+    for (patient, session) in patients.iter().zip(&sessions) {
+        accept(&m.doctor, session).await;
+        patient.post("connect/call-sessions", json!({"connect_session_id": session})).await.expect(201);
+    }
+    let seats: Vec<_> =
+        patients.iter().zip(&sessions).map(|(p, s)| (format!("cn-{s}"), format!("patient-{}", p.id))).collect();
+    let rounds = media::Rounds::default();
+    for _ in 0..2 {
+        let everything = ParticipantPermission { can_publish: true, ..ParticipantPermission::default() };
+        seats.iter().for_each(|(room, patient)| peer.seat(room, patient, everything.clone()));
+        let mut turns = 0;
+        while seats.iter().any(|(room, patient)| peer.camera_allowed(room, patient) == Some(true)) {
+            assert!(turns < 3, "one at a time, and each once");
+            m.app.advance(TimeDelta::seconds(5));
+            turns += u32::from(rounds.look_at(&m.app.app, 1).await.unwrap());
+        }
+    }
 }
 
 /// Rounds of the reconciler until something has happened.

@@ -41,6 +41,11 @@ impl Recorder {
         info.clone()
     }
 
+    /// One is in a state that came with a later version, and is not active.
+    pub(super) fn set_news(&mut self, egress_id: &str) {
+        self.egresses.get_mut(egress_id).unwrap().status = 99;
+    }
+
     /// Forgets one, as a recorder does that died.
     pub(super) fn forget(&mut self, egress_id: &str) {
         self.egresses.remove(egress_id).unwrap();
@@ -128,7 +133,8 @@ fn wrong(request: &RoomCompositeEgressRequest) -> Option<&'static str> {
 }
 
 fn is_active(info: &EgressInfo) -> bool {
-    matches!(info.status(), EgressStatus::EgressStarting | EgressStatus::EgressActive | EgressStatus::EgressEnding)
+    let status = EgressStatus::try_from(info.status);
+    matches!(status, Ok(EgressStatus::EgressStarting | EgressStatus::EgressActive | EgressStatus::EgressEnding))
 }
 
 /// A file that the recorder says it wrote.

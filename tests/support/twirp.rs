@@ -88,6 +88,14 @@ struct Inside {
 struct Seat {
     permission: ParticipantPermission,
     published: Vec<TrackSource>,
+    /// In seconds.
+    joined_at: i64,
+}
+
+impl Seat {
+    fn new(permission: ParticipantPermission) -> Self {
+        Self { permission, published: Vec::new(), joined_at: i64::try_from(now()).unwrap() }
+    }
 }
 
 /// The running peer; it ends with the runtime of its test.
@@ -125,7 +133,7 @@ impl TwirpPeer {
         if video["roomJoin"] != true || room.is_empty() || identity.is_empty() {
             return Err("permissions denied".to_owned());
         }
-        let seat = Seat { permission: from_grants(video), published: Vec::new() };
+        let seat = Seat::new(from_grants(video));
         let mut inside = self.inside();
         inside.rooms.entry(room).or_default().insert(identity.clone(), seat);
         Ok(identity)
@@ -133,7 +141,7 @@ impl TwirpPeer {
 
     /// Puts somebody into a room with any permission, as a replayed token would.
     pub(crate) fn seat(&self, room: &str, identity: &str, permission: ParticipantPermission) {
-        let seat = Seat { permission, published: Vec::new() };
+        let seat = Seat::new(permission);
         let mut inside = self.inside();
         let room = inside.rooms.entry(room.to_owned()).or_default();
         room.insert(identity.to_owned(), seat);
@@ -185,6 +193,11 @@ impl TwirpPeer {
     /// The recorder has come so far with one.
     pub(crate) fn set_egress(&self, egress_id: &str, status: EgressStatus, file: Option<FileInfo>) -> EgressInfo {
         self.inside().recorder.set(egress_id, status, file)
+    }
+
+    /// The recorder is done with one, in a state that came with a later version.
+    pub(crate) fn set_egress_news(&self, egress_id: &str) {
+        self.inside().recorder.set_news(egress_id);
     }
 
     /// The recorder died and took one with it.
@@ -424,6 +437,7 @@ fn info<S: std::borrow::Borrow<Seat>>((identity, seat): (&String, S)) -> Partici
         identity: identity.clone(),
         state: livekit_protocol::participant_info::State::Active.into(),
         permission: Some(seat.borrow().permission.clone()),
+        joined_at: seat.borrow().joined_at,
         ..ParticipantInfo::default()
     }
 }

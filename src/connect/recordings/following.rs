@@ -21,9 +21,13 @@ use crate::error::Result;
 use crate::gateways::media::recorder::{Listed, Which};
 use crate::gateways::media::{EgressReport, EgressStatus};
 
-/// How many recordings that run, and how many others, one round looks at, and how many side by side.
+/// How many recordings of each kind one round looks at, and how many side by side.
 const ROUND: i64 = 250;
 const AT_ONCE: usize = 8;
+
+/// What a round looks at, each kind by itself, so that many of one keep none of another waiting.
+const KINDS: [&[Status]; 3] =
+    [&[Status::Starting, Status::Recording], &[Status::Processing], &[Status::Dropped, Status::Failed, Status::Ready]];
 
 /// How long a recording may be missing from the recorder's list: it may be about to be put there.
 const GRACE: TimeDelta = TimeDelta::seconds(90);
@@ -53,6 +57,8 @@ pub enum Word {
     },
     /// There is no file.
     Failed,
+    /// The recorder has ended it; the store, which alone knows of a file, cannot be asked.
+    Ended,
 }
 
 /// Reads a report; of a file that is said to be written the store is asked. Outside of any transaction: both may take
@@ -61,8 +67,7 @@ pub async fn look_for_file(app: &App, recording: &Recording, report: &EgressRepo
     match report.status {
         EgressStatus::Running | EgressStatus::Unknown => return Word::Alive,
         EgressStatus::Failed => {
-            let words = report.error.as_deref().unwrap_or_default();
-            tracing::warn!(recording.id = %recording.id, media.error = words, "the recorder failed");
+            tracing::warn!(recording.id = %recording.id, egress.id = %report.egress_id, "the recorder failed");
             return Word::Failed;
         }
         EgressStatus::Complete | EgressStatus::LimitReached => {}
@@ -76,7 +81,7 @@ pub async fn look_for_file(app: &App, recording: &Recording, report: &EgressRepo
         (Some(file), stored) => Word::Done { size_bytes: signed(file.size_bytes), duration, is_there: stored.is_err() },
         (None, Ok(None)) => Word::Failed,
         // Asked again in the next round.
-        (None, Err(_)) => Word::Alive,
+        (None, Err(_)) => Word::Ended,
     }
 }
 
@@ -100,16 +105,13 @@ pub async fn hear(tx: &mut Tx, session: &Session, recording: Recording, word: Wo
             note(tx, session, "recording.fail").await?;
             return fail_locked(tx, session, recording, Some(now)).await.map(drop);
         }
+        Word::Ended => return hear_ended(tx, session, recording, at).await,
         Word::Done { size_bytes, duration, is_there } => (size_bytes, duration, is_there),
     };
     let mut recording = stop_locked(tx, session, recording, at).await?;
     let from = recording.status;
     let Ok(Step::To(to)) = transition(from, recording::Event::Finish) else {
-        // A file that nobody is to have, and that came after what was failed with it was swept.
-        if matches!(from, Status::Failed | Status::Dropped) {
-            stored::give_up(tx, &recording.object(), now).await?;
-        }
-        return settle(tx, recording).await;
+        return put_away(tx, recording).await;
     };
     let between = || Some(recording.stopped_at? - recording.started_at?);
     let seconds = duration.map_or_else(|| between().map(|span| span.num_seconds()), |span| Some(rounded(span)));
@@ -126,6 +128,30 @@ pub async fn hear(tx: &mut Tx, session: &Session, recording: Recording, word: Wo
         tracing::warn!(recording.id = %recording.id, "a recording is ready that is not in the file store");
     }
     Ok(())
+}
+
+/// The recorder has ended it, and whether there is a file cannot be known: nobody is recorded any more, which is said at
+/// once, and a file has its time to be found.
+async fn hear_ended(tx: &mut Tx, session: &Session, recording: Recording, at: DateTime<Utc>) -> Result<()> {
+    let recording = stop_locked(tx, session, recording, at).await?;
+    match without_file(&recording, tx.now()) {
+        Act::Fail(_) => {
+            note(tx, session, "recording.fail").await?;
+            fail_locked(tx, session, recording, Some(tx.now())).await.map(drop)
+        }
+        Act::Settle => put_away(tx, recording).await,
+        _ => Ok(()),
+    }
+}
+
+/// The recorder is done with one that was over before. A file of it nobody is to have, and it may have come after what was
+/// failed with it was swept.
+async fn put_away(tx: &mut Tx, recording: Recording) -> Result<()> {
+    if matches!(recording.status, Status::Failed | Status::Dropped) {
+        let now = tx.now();
+        stored::give_up(tx, &recording.object(), now).await?;
+    }
+    settle(tx, recording).await
 }
 
 /// Whole seconds, as a player shows them.
@@ -180,13 +206,15 @@ enum Act {
 fn decide(recording: &Recording, known: &Known, now: DateTime<Utc>, keeps_whole: bool) -> Act {
     let quiet = now - recording.heard_at;
     let after = |limit: TimeDelta, act: Act| if quiet >= limit { act } else { Act::Wait };
-    let is_overdue = now - recording.stopped_at.unwrap_or(recording.heard_at) >= SILENCE;
-    let overdue = if is_overdue { Act::Fail(false) } else { Act::Wait };
+    let overdue = if is_overdue(recording, now) { Act::Fail(false) } else { Act::Wait };
     match (recording.status, known) {
         (Status::Starting, Known::Active(_)) => after(UNTOLD, Act::Fail(false)),
         (Status::Starting, Known::Silent) => after(GRACE, Act::Fail(false)),
         (Status::Starting, Known::Over(_) | Known::Absent) => after(GRACE, Act::Fail(true)),
-        (Status::Recording, Known::Active(_)) => after(BEAT, Act::Heard),
+        // Also one that is over for us, and is stopped until it is over there: what is known to run is not forgotten.
+        (Status::Recording | Status::Dropped | Status::Failed | Status::Ready, Known::Active(_)) => {
+            after(BEAT, Act::Heard)
+        }
         (_, Known::Over(_)) => Act::Report,
         (Status::Recording | Status::Processing, Known::Absent) if keeps_whole && quiet < SILENCE => {
             after(GRACE, Act::Seek)
@@ -195,10 +223,22 @@ fn decide(recording: &Recording, known: &Known, now: DateTime<Utc>, keeps_whole:
         (Status::Recording, Known::Silent) => after(SILENCE, Act::Fail(false)),
         (Status::Processing, Known::Active(_) | Known::Silent) => overdue,
         (Status::Dropped | Status::Failed | Status::Ready, Known::Absent) => after(GRACE, Act::Settle),
-        (Status::Dropped | Status::Failed | Status::Ready, Known::Active(_) | Known::Silent) => {
-            after(FORGET, Act::Settle)
-        }
+        (Status::Dropped | Status::Failed | Status::Ready, Known::Silent) => after(FORGET, Act::Settle),
     }
+}
+
+/// What becomes of one that the recorder has ended and of whose file nothing can be known.
+fn without_file(recording: &Recording, now: DateTime<Utc>) -> Act {
+    match recording.status {
+        Status::Processing if is_overdue(recording, now) => Act::Fail(true),
+        Status::Dropped | Status::Failed | Status::Ready => Act::Settle,
+        Status::Processing | Status::Starting | Status::Recording => Act::Wait,
+    }
+}
+
+/// Whether a file has had its time.
+fn is_overdue(recording: &Recording, now: DateTime<Utc>) -> bool {
+    now - recording.stopped_at.unwrap_or(recording.heard_at) >= SILENCE
 }
 
 /// Whether the recorder should not be at it any more.
@@ -211,8 +251,10 @@ fn is_over(recording: &Recording, act: Act) -> bool {
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn follow(app: &App) -> Result<()> {
-    let mut open = recordings::list_unsettled(&mut *app.conn().await?, true, ROUND).await?;
-    open.append(&mut recordings::list_unsettled(&mut *app.conn().await?, false, ROUND).await?);
+    let mut open = Vec::new();
+    for kind in KINDS {
+        open.append(&mut recordings::list_unsettled(&mut *app.conn().await?, kind, ROUND).await?);
+    }
     if open.is_empty() {
         return Ok(());
     }
@@ -239,11 +281,7 @@ async fn look(app: &App, active: Option<&[Listed]>, recording: Recording) -> Res
         (Act::Wait, _) => return Ok(()),
         (Act::Heard, _) => Some(Word::Alive),
         (Act::Report, Known::Over(report)) => Some(look_for_file(app, &recording, report).await),
-        (Act::Seek, _) => match seek(app, &recording).await {
-            // The store cannot be asked, and the recorder has said nothing.
-            Word::Alive => return Ok(()),
-            word => Some(word),
-        },
+        (Act::Seek, _) => Some(seek(app, &recording).await),
         _ => None,
     };
     let mut tx = app.begin().await?;
@@ -280,8 +318,15 @@ async fn known(app: &App, active: Option<&[Listed]>, recording: &Recording) -> K
     let which = recording.egress_id.as_deref().map_or(Which::Room(&room), Which::One);
     let Ok(listed) = app.media.recordings(which).await else { return Known::Silent };
     match listed.iter().find(is_it) {
-        Some(listed) if listed.is_active() => Known::Active(listed.report.egress_id.clone()),
-        Some(listed) => Known::Over(listed.report.clone()),
+        Some(listed) => match listed.report.status {
+            // It has begun since.
+            EgressStatus::Running => Known::Active(listed.report.egress_id.clone()),
+            // A state that came with a later LiveKit, and not one of those that it calls active.
+            EgressStatus::Unknown => Known::Absent,
+            EgressStatus::Complete | EgressStatus::LimitReached | EgressStatus::Failed => {
+                Known::Over(listed.report.clone())
+            }
+        },
         None => Known::Absent,
     }
 }
@@ -316,8 +361,8 @@ mod tests {
         EgressReport { egress_id: "EG_1".to_owned(), status, file: None, error: None }
     }
 
-    /// Whatever the recorder says or does not say, a recording that is not final is brought to an end: RECORDING that the
-    /// recorder is really at is the one thing that may go on for ever.
+    /// Whatever the recorder says or does not say, a recording is brought to an end, also where the store never answers: one
+    /// that the recorder is really at is the one thing that may go on for ever, and unless it is RECORDING it is stopped.
     #[test]
     fn none_sticks() {
         let now = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(9);
@@ -330,10 +375,18 @@ mod tests {
                 Known::Silent,
             ];
             for known in known {
-                let act = decide(&recording(status, long, now), &known, now, true);
-                let goes_on = status == Status::Recording && matches!(known, Known::Active(_));
-                let ends = matches!(act, Act::Fail(_) | Act::Settle | Act::Report);
+                let recording = recording(status, long, now);
+                let act = decide(&recording, &known, now, true);
+                let may_go_on = status == Status::Recording || status.is_final();
+                let goes_on = may_go_on && matches!(known, Known::Active(_));
+                let ends = match act {
+                    // One that runs is stopped by any report, and has its time as PROCESSING from then on.
+                    Act::Report => status == Status::Recording || without_file(&recording, now) != Act::Wait,
+                    Act::Fail(_) | Act::Settle => true,
+                    Act::Wait | Act::Heard | Act::Seek => false,
+                };
                 assert_eq!(ends, !goes_on, "{status:?} {known:?}: {act:?}");
+                assert!(!goes_on || is_over(&recording, act) == status.is_final(), "{status:?} {known:?}: {act:?}");
             }
         }
     }
@@ -359,6 +412,21 @@ mod tests {
         assert_eq!(act(Status::Starting, UNTOLD - second, Known::Active("x".to_owned())), Act::Wait);
         assert_eq!(act(Status::Starting, UNTOLD, Known::Active("x".to_owned())), Act::Fail(false));
         assert_eq!(act(Status::Failed, GRACE - second, Known::Absent), Act::Wait);
+        // A recorder that is known to be at it is stopped for as long as it takes; one that cannot be asked for a day.
+        assert_eq!(act(Status::Failed, FORGET, Known::Active("x".to_owned())), Act::Heard);
+        assert_eq!(act(Status::Failed, FORGET - second, Known::Silent), Act::Wait);
+        assert_eq!(act(Status::Failed, FORGET, Known::Silent), Act::Settle);
+    }
+
+    #[test]
+    fn a_file_that_nobody_can_be_asked_about_has_an_hour() {
+        let now = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(9);
+        let act = |status, quiet| without_file(&recording(status, quiet, now), now);
+        assert_eq!(act(Status::Processing, SILENCE - TimeDelta::seconds(1)), Act::Wait);
+        assert_eq!(act(Status::Processing, SILENCE), Act::Fail(true));
+        for status in [Status::Dropped, Status::Failed, Status::Ready] {
+            assert_eq!(act(status, TimeDelta::zero()), Act::Settle, "{status:?}");
+        }
     }
 
     #[test]

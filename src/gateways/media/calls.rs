@@ -1,5 +1,5 @@
-//! How a call to the room service is made: a limit per attempt and on the whole, retries with
-//! jitter, and the breaker. The crate itself makes one attempt against a self-hosted server.
+//! How a call to the room service or the recorder is made: a limit per attempt and on the whole, retries with
+//! jitter, and the breaker of each. The crate itself makes one attempt against a self-hosted server.
 
 use std::future::Future;
 use std::time::Duration;

@@ -16,6 +16,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use livekit_api::services::egress::EgressClient;
 use livekit_api::services::room::{RoomClient, UpdateParticipantOptions};
 use livekit_protocol::ParticipantPermission;
@@ -79,9 +80,11 @@ pub struct Participant {
     pub party: Option<Party>,
     /// What they may do now, when the server says.
     pub permission: Option<ParticipantPermission>,
+    /// Since when, by the server's clock; long ago where it does not say.
+    pub joined_at: DateTime<Utc>,
 }
 
-/// The media server. Cheap to clone; all clones share one connection pool and one breaker.
+/// The media server. Cheap to clone; all clones share one connection pool, and a breaker each for the rooms and the recorder.
 #[derive(Clone)]
 pub struct Media(Arc<Inner>);
 
@@ -92,6 +95,8 @@ struct Inner {
     rooms: RoomClient,
     recorder: EgressClient,
     caller: Caller,
+    /// With a breaker of its own: a recorder that is slow to start keeps nobody from the rooms.
+    recorder_caller: Caller,
     lanes: Box<[Mutex<()>]>,
 }
 
@@ -135,6 +140,7 @@ impl Media {
             rooms,
             recorder,
             caller: Caller::new(policy),
+            recorder_caller: Caller::new(policy),
             lanes: (0..LANES).map(|_| Mutex::new(())).collect(),
         })))
     }
@@ -223,6 +229,7 @@ impl Media {
                 party: Party::parse(&info.identity),
                 identity: info.identity,
                 permission: info.permission,
+                joined_at: DateTime::from_timestamp(info.joined_at, 0).unwrap_or_default(),
             })
             .collect())
     }
@@ -249,7 +256,7 @@ impl Media {
         self.0.caller.call("DeleteRoom", || rooms.delete_room(room)).await.map(|_| ())
     }
 
-    /// Whether calls are turned away at present because the server did not answer; for `/ready`.
+    /// Whether calls about rooms are turned away at present because the server did not answer; for `/ready`.
     pub fn is_away(&self) -> bool {
         self.0.caller.is_open()
     }

@@ -23,16 +23,16 @@ pub trait LiveRooms: Send + Sync {
 }
 
 /// Who is in a room.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
     /// The room.
     pub room: String,
-    /// The identities in it; none where it is not open.
-    pub present: Vec<String>,
+    /// Who is in it; nobody where it is not open.
+    pub present: Vec<Participant>,
 }
 
 /// What a pass found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reconciled {
     /// Rooms looked at.
     pub rooms: usize,
@@ -105,8 +105,7 @@ pub async fn reconcile_all(media: &Media, live: &impl LiveRooms) -> Result<Recon
         .map(|room| async move {
             let participants = media.participants(&room).await?;
             let corrected = correct(media, &room, &participants, || live.camera(&room)).await;
-            let present = participants.into_iter().map(|participant| participant.identity).collect();
-            Ok::<_, MediaError>((corrected, Seen { room, present }))
+            Ok::<_, MediaError>((corrected, Seen { room, present: participants }))
         })
         .buffer_unordered(AT_ONCE)
         .fold(Reconciled { seen, ..Reconciled::default() }, |mut sum, outcome| async move {
@@ -146,11 +145,13 @@ pub async fn run<L: LiveRooms>(media: Media, live: L, interval: Duration, shutdo
 #[cfg(test)]
 mod tests {
     use super::{CameraRight, Participant, Party, Role, diff, permission};
+    use chrono::DateTime;
     use livekit_protocol::ParticipantPermission;
     use uuid::Uuid;
 
     fn someone(identity: &str, held: Option<ParticipantPermission>) -> Participant {
-        Participant { identity: identity.to_owned(), party: Party::parse(identity), permission: held }
+        let (identity, party) = (identity.to_owned(), Party::parse(identity));
+        Participant { identity, party, permission: held, joined_at: DateTime::default() }
     }
 
     #[test]

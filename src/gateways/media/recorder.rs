@@ -99,14 +99,6 @@ pub struct Listed {
     pub path: Option<String>,
 }
 
-impl Listed {
-    /// Whether the recorder is still at it.
-    #[must_use]
-    pub const fn is_active(&self) -> bool {
-        matches!(self.report.status, EgressStatus::Running | EgressStatus::Unknown)
-    }
-}
-
 /// Which recordings are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which<'a> {
@@ -129,7 +121,7 @@ impl Media {
         let recorder = &self.0.recorder;
         let started = self
             .0
-            .caller
+            .recorder_caller
             .call_once("StartRoomCompositeEgress", || {
                 let outputs = vec![EgressOutput::File(target.output(place))];
                 recorder.start_room_composite_egress(room, outputs, options())
@@ -144,7 +136,7 @@ impl Media {
     /// See [`MediaError`].
     pub async fn stop_recording(&self, egress_id: &str) -> Result<(), MediaError> {
         let recorder = &self.0.recorder;
-        match self.0.caller.call("StopEgress", || recorder.stop_egress(egress_id)).await {
+        match self.0.recorder_caller.call("StopEgress", || recorder.stop_egress(egress_id)).await {
             Ok(_) => Ok(()),
             Err(MediaError::Refused { code }) if code == ENDED_ALREADY => Ok(()),
             Err(error) => Err(error),
@@ -159,7 +151,7 @@ impl Media {
         let recorder = &self.0.recorder;
         let listed = self
             .0
-            .caller
+            .recorder_caller
             .call("ListEgress", || {
                 let filter = match which {
                     Which::Active => EgressListFilter::All,
@@ -275,7 +267,6 @@ mod tests {
         ] {
             let listed = listed_of(EgressInfo { status, ..EgressInfo::default() });
             assert_eq!(listed.report.status, meant, "{status}");
-            assert_eq!(listed.is_active(), matches!(status, 0..=2 | 99), "{status}");
         }
     }
 }

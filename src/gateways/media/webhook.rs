@@ -76,7 +76,7 @@ pub struct EgressReport {
     pub status: EgressStatus,
     /// The first file, when there is one.
     pub file: Option<EgressFile>,
-    /// The recorder's own words on a failure; for the log, not for a client.
+    /// The recorder's own words on a failure: neither for a client nor for the log (docs/decisions/005).
     pub error: Option<String>,
 }
 

@@ -78,6 +78,28 @@ pub async fn list_outstayed(conn: &mut PgConnection, before: DateTime<Utc>, limi
     .await?)
 }
 
+/// When a session was last asked for, if ever one was.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn last_request(conn: &mut PgConnection) -> Result<Option<DateTime<Utc>>> {
+    // Ids are in the order of time.
+    Ok(sqlx::query_scalar!("select created_at from sessions order by id desc limit 1").fetch_optional(conn).await?)
+}
+
+/// Those of these sessions that are neither requested nor running.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn list_over(conn: &mut PgConnection, ids: &[SessionId]) -> Result<Vec<SessionId>> {
+    Ok(sqlx::query_scalar!(
+        "select id from sessions where id = any($1) and status not in ('REQUESTED', 'ONGOING')",
+        ids as _
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
 /// Who joined the rooms of these consultations before this time and did not leave, as far as we were told.
 ///
 /// # Errors
@@ -98,12 +120,16 @@ pub async fn list_joined(
     Ok(rows.into_iter().map(|row| (row.id, row.identity)).collect())
 }
 
-/// The room is empty: everybody left.
+/// The room was empty at this time: everybody had left. Told late, it may have been opened again since.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn clear_room(conn: &mut PgConnection, session_id: SessionId) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar!("delete from room_participants where session_id = $1 returning identity", session_id as _)
-        .fetch_all(conn)
-        .await?)
+pub async fn clear_room(conn: &mut PgConnection, session_id: SessionId, at: DateTime<Utc>) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        "delete from room_participants where session_id = $1 and joined_at <= $2 returning identity",
+        session_id as _,
+        at
+    )
+    .fetch_all(conn)
+    .await?)
 }

@@ -195,18 +195,16 @@ pub async fn list_of_session(
     Ok((found, total))
 }
 
-/// Recordings that the recorder may still be at, those that run or the others, the longest unheard of first.
+/// Recordings of these states that the recorder may still be at; some of them where there are more, so that none waits
+/// behind the same others again and again.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn list_unsettled(conn: &mut PgConnection, running: bool, limit: i64) -> Result<Vec<Recording>> {
-    Ok(select_recordings!(
-        "where settled_at is null and (status in ('STARTING', 'RECORDING')) = $1 order by heard_at, id limit $2",
-        running,
-        limit
-    )
-    .fetch_all(conn)
-    .await?)
+pub async fn list_unsettled(conn: &mut PgConnection, among: &[Status], limit: i64) -> Result<Vec<Recording>> {
+    let among: Vec<String> = among.iter().map(|status| status.as_str().to_owned()).collect();
+    Ok(select_recordings!("where settled_at is null and status = any($1) order by random() limit $2", &among, limit)
+        .fetch_all(conn)
+        .await?)
 }
 
 /// The recorder's ids of the session's recordings that are over for us and perhaps not for the recorder.
@@ -250,13 +248,14 @@ pub async fn save(conn: &mut PgConnection, recording: &Recording, from: Status) 
     Ok(done.rows_affected() == 1)
 }
 
-/// The recorder is at these.
+/// The recorder is at these. PROCESSING has its time from the stop on, and is not renewed.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn set_heard(conn: &mut PgConnection, ids: &[RecordingId], at: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
-        "update recordings set heard_at = $2 where id = any($1) and status = 'RECORDING' and heard_at < $2",
+        "update recordings set heard_at = $2
+         where id = any($1) and status in ('RECORDING', 'DROPPED', 'FAILED') and heard_at < $2",
         ids as _,
         at
     )

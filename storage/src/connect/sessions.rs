@@ -453,17 +453,20 @@ pub async fn list_ongoing_pairs(conn: &mut PgConnection) -> Result<Vec<(UserId, 
     Ok(rows.into_iter().map(|row| (row.doctor_id, row.id)).collect())
 }
 
-/// The running sessions whose patients may use their camera or have a call open: what the media reconciler checks.
+/// The running sessions whose patients may use their camera or have a call open: what the media reconciler checks. So many
+/// of them, in the order of their ids, from the one after this.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn list_with_open_calls(conn: &mut PgConnection) -> Result<Vec<Session>> {
+pub async fn list_with_open_calls(conn: &mut PgConnection, after: SessionId, limit: i64) -> Result<Vec<Session>> {
     Ok(select_sessions!(
-        "where status = 'ONGOING'
+        "where status = 'ONGOING' and id > $1
            and (video_state <> 'NOT_ALLOWED'
                 or exists (select from calls c where c.session_id = sessions.id and c.status = 'CONNECTED')
                 or exists (select from room_participants p where p.session_id = sessions.id))
-         order by id limit 1000"
+         order by id limit $2",
+        after as _,
+        limit
     )
     .fetch_all(conn)
     .await?)

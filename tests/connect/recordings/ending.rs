@@ -128,6 +128,51 @@ async fn a_file_that_nobody_can_find() {
 }
 
 #[tokio::test]
+async fn what_the_recorder_ended_while_the_store_is_away_records_nobody_and_has_an_hour() {
+    for tells in [true, false] {
+        let r = Recorded::start().await;
+        r.lose_store().await;
+        r.recorder(EgressStatus::EgressComplete, None, tells).await;
+        assert_eq!(r.status().await, "PROCESSING", "told {tells}");
+        assert_eq!(r.told().await, ["recording.started", "recording.stopped"], "told {tells}");
+        r.later(TimeDelta::minutes(59)).await;
+        assert_eq!(r.status().await, "PROCESSING", "told {tells}");
+        r.later(TimeDelta::minutes(2)).await;
+        assert_eq!(r.status().await, "FAILED", "told {tells}");
+        assert_eq!(r.told().await, ["recording.started", "recording.stopped", "recording.failed"], "told {tells}");
+        assert_eq!(r.m.app.audited("recording.fail", r.m.patient.id).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn what_the_recorder_ended_while_the_store_is_away_is_found_when_it_is_back() {
+    let r = Recorded::start().await;
+    r.lose_store().await;
+    r.recorder(EgressStatus::EgressComplete, None, true).await;
+    assert_eq!(r.status().await, "PROCESSING");
+    r.find_store().await;
+    r.write_file(b"here").await;
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    while r.status().await != "READY" {
+        assert!(tokio::time::Instant::now() < deadline, "never found");
+        follow(&r.m.app.app).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(r.told().await, ["recording.started", "recording.stopped", "recording.ready"]);
+}
+
+#[tokio::test]
+async fn a_state_that_nobody_knows_and_that_is_not_active_is_no_sign_of_life() {
+    let r = Recorded::start().await;
+    r.peer.set_egress_news(&r.egress().egress_id);
+    r.later(TimeDelta::seconds(30)).await;
+    assert_eq!(r.status().await, "RECORDING");
+    r.later(TimeDelta::seconds(61)).await;
+    assert_eq!(r.status().await, "FAILED");
+    assert_eq!(r.told().await, ["recording.started", "recording.failed"]);
+}
+
+#[tokio::test]
 async fn the_end_of_the_session_ends_its_recording() {
     let r = Recorded::start().await;
     r.m.app.fund(r.m.patient.id, 100_000).await;

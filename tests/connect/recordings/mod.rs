@@ -82,6 +82,19 @@ impl Recorded {
         tokio::fs::write(path, bytes).await.unwrap();
     }
 
+    /// The store is away: where its folder was is none.
+    async fn lose_store(&self) {
+        let folder = self.m.app.app.config.files_dir().join("recordings");
+        tokio::fs::remove_dir_all(&folder).await.ok();
+        tokio::fs::create_dir_all(folder.parent().unwrap()).await.unwrap();
+        tokio::fs::write(folder, b"no folder").await.unwrap();
+    }
+
+    /// The store is back.
+    async fn find_store(&self) {
+        tokio::fs::remove_file(self.m.app.app.config.files_dir().join("recordings")).await.unwrap();
+    }
+
     fn path(&self) -> String {
         let Some(livekit_protocol::egress_info::Request::RoomComposite(asked)) = self.egress().request else {
             panic!("no room was asked for")

@@ -1,9 +1,13 @@
 //! Starting and stopping, and who may.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use consilium::connect::recordings::follow;
+use consilium::jobs::housekeeping;
+use consilium_storage::connect::recordings;
+use consilium_storage::states::recording::Status;
 use livekit_protocol::EgressStatus;
 use livekit_protocol::egress_info::Request;
 use serde_json::{Value, json};
@@ -172,6 +176,47 @@ async fn a_start_whose_answer_is_lost_is_stopped() {
     follow(&m.app.app).await.unwrap();
     let listed = m.patient.get(&of(&id, "recordings")).await.expect(200);
     assert_eq!((&listed["total"], &listed["items"][0]["status"]), (&json!(1), &json!("RECORDING")));
+}
+
+#[tokio::test]
+async fn of_many_that_nobody_answers_for_none_waits_behind_the_same_others() {
+    let (m, peer) = meeting().await;
+    let id = in_the_room(&m, &peer).await;
+    peer.lose_starts(true);
+    for _ in 0..2 {
+        m.doctor.act(&of(&id, "recordings")).await.refused(503, "MEDIA_UNAVAILABLE");
+    }
+    let mut conn = m.app.app.conn().await.unwrap();
+    let mut seen = HashSet::new();
+    for _ in 0..100 {
+        let found = recordings::list_unsettled(&mut conn, &[Status::Dropped], 1).await.unwrap();
+        assert_eq!(found.len(), 1);
+        seen.extend(found.into_iter().map(|recording| recording.id));
+    }
+    assert_eq!(seen.len(), 2);
+    let others = recordings::list_unsettled(&mut conn, &[Status::Recording, Status::Processing], 1).await.unwrap();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+#[tokio::test]
+async fn starts_that_came_to_nothing_are_forgotten_after_a_week() {
+    let (m, peer) = meeting().await;
+    let id = m.ongoing().await;
+    m.doctor.act(&of(&id, "recordings")).await.refused(503, "MEDIA_UNAVAILABLE");
+    let token = m.doctor.get(&of(&id, "token")).await.expect(200);
+    peer.join(text(&token["livekit"]["token"])).unwrap();
+    m.doctor.act(&of(&id, "recordings")).await.expect(201);
+    m.app.advance(TimeDelta::days(6));
+    housekeeping::partitions(&m.app.app, &m.app.owner()).await.unwrap();
+    assert_eq!(m.app.count("recordings").await, 2);
+    m.app.advance(TimeDelta::days(2));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    // A connection that had the turn may still be closing.
+    while m.app.count("recordings").await > 1 {
+        assert!(Instant::now() < deadline, "never forgotten");
+        housekeeping::partitions(&m.app.app, &m.app.owner()).await.unwrap();
+    }
+    assert_eq!(m.doctor.get(&of(&id, "recordings")).await.expect(200)["total"], 1);
 }
 
 #[tokio::test]

@@ -171,8 +171,8 @@ async fn charge(tx: &mut Tx, session: &Session, bill: &Bill) -> Result<Charge> {
     Ok(Charge { debited, balance: posted.balance })
 }
 
-/// The media room goes with the session; where the media server is away now, the
-/// reconciler closes it, if anybody was said to be in it.
+/// The media room goes with the session; where the media server is away now, the reconciler closes it: within seconds if
+/// anybody was said to be in it, otherwise when it looks at all rooms.
 pub fn close_room(app: &App, id: SessionId) {
     recorded::halt(app, id);
     let media = app.media.clone();
