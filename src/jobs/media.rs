@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::connect::video_permission::camera_right;
 use crate::error::Result;
 use crate::gateways::media::reconcile::{LiveRooms, Reconciled, Seen, reconcile_all};
-use crate::gateways::media::{CameraRight, MediaError};
+use crate::gateways::media::{CameraRight, MediaError, Party};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(5);
@@ -88,7 +88,8 @@ pub(super) fn start(app: &App) {
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn round(app: &App) -> Result<bool> {
-    let (asked, before) = (std::time::Instant::now(), app.now() - CLOSES);
+    let (asked, now) = (std::time::Instant::now(), app.now());
+    let before = now - CLOSES;
     let running = sessions::list_with_open_calls(&mut *app.conn().await?).await?;
     let outstayed = media::list_outstayed(&mut *app.conn().await?, before, CLOSED).await?;
     let nothing = running.is_empty() && outstayed.is_empty();
@@ -105,6 +106,7 @@ pub async fn round(app: &App) -> Result<bool> {
         put_right(app, &Round::of(app, &running).since(&round)).await;
     }
     close(app, outstayed).await?;
+    note_present(app, &found.seen, now).await?;
     forget_absent(app, found.seen, before).await?;
     Ok(true)
 }
@@ -119,6 +121,17 @@ async fn close(app: &App, outstayed: Vec<SessionId>) -> Result<()> {
             // The gateway has said why; the other rooms are none the worse.
             Err(_) => {}
         }
+    }
+    Ok(())
+}
+
+/// Whoever is in a room keeps its consultation going, and is the end of what it costs should it end by itself and the word
+/// of their leaving be lost.
+async fn note_present(app: &App, seen: &[Seen], at: DateTime<Utc>) -> Result<()> {
+    let parties = |seen: &&Seen| seen.present.iter().any(|identity| Party::parse(identity).is_some());
+    let ids: Vec<SessionId> = seen.iter().filter(parties).filter_map(|seen| session_of_room(&seen.room)).collect();
+    if !ids.is_empty() {
+        sessions::touch_many(&mut *app.conn().await?, &ids, at).await?;
     }
     Ok(())
 }
