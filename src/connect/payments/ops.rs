@@ -1,5 +1,6 @@
 //! The operations on top-up orders.
 
+mod deciding;
 mod ordering;
 mod settling;
 
@@ -16,8 +17,9 @@ use crate::app::App;
 use crate::error::{Code, Error, Result};
 use crate::gateways::payments::PaymentError;
 
+pub use deciding::{Decided, Decision, decide};
 pub use ordering::{keep, open, quote};
-pub use settling::{give_up_after, settle};
+pub use settling::{leave_untold, settle};
 
 /// 115: asks the provider unless the order is credited, and applies what it says.
 ///

@@ -165,7 +165,8 @@ pub async fn find_for_update(conn: &mut PgConnection, id: &OrderId) -> Result<Op
 }
 
 /// Credits a locked order that was not credited yet: SUCCESS, the amount, the bonus. Answers what the wallet holds then;
-/// none when the ledger has this order's credit already, whatever its row says.
+/// none when the ledger has this order's credit already, whatever its row says. What became of an unresolved order is known
+/// then; a payment of another amount still waits for an admin, for that money is with the provider.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
@@ -176,7 +177,8 @@ pub async fn credit(
     at: DateTime<Utc>,
 ) -> Result<Option<Paise>> {
     sqlx::query!(
-        "update payment_orders set status = 'SUCCESS', paid_at = $2, provider_payment_id = $3, next_check_at = null
+        "update payment_orders set status = 'SUCCESS', paid_at = $2, provider_payment_id = $3, next_check_at = null,
+             flag = nullif(flag, 'UNRESOLVED')
          where id = $1 and status <> 'SUCCESS'",
         &order.id as _,
         at,
@@ -234,7 +236,7 @@ pub async fn set_flag(
     at: DateTime<Utc>,
 ) -> Result<bool> {
     let done = sqlx::query!(
-        "update payment_orders set flag = $2, flagged_amount = $3, flagged_at = $4, next_check_at = null
+        "update payment_orders set flag = $2, flagged_amount = $3, flagged_at = $4
          where id = $1 and flag is null",
         id as _,
         flag.as_str(),
@@ -246,7 +248,18 @@ pub async fn set_flag(
     Ok(done.rows_affected() == 1)
 }
 
-/// Orders that an admin has to look at, the oldest first.
+/// An admin has looked at an order. Answers whether it was flagged.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn clear_flag(conn: &mut PgConnection, id: &OrderId) -> Result<bool> {
+    let done = sqlx::query!("update payment_orders set flag = null where id = $1 and flag is not null", id as _)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Orders that an admin has to look at, the oldest first; some of them where there are more.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
@@ -254,19 +267,29 @@ pub async fn list_flagged(conn: &mut PgConnection) -> Result<Vec<Flagged>> {
     Ok(sqlx::query_as!(
         Flagged,
         "select id, status, amount, flag as \"flag!\", flagged_amount as \"paid: Paise\", flagged_at as \"at!\"
-         from payment_orders where flag is not null order by flagged_at, id"
+         from payment_orders where flag is not null order by flagged_at, id limit 500"
     )
     .fetch_all(conn)
     .await?)
 }
 
-/// Takes up to `limit` orders of this provider that are due to be asked for, skipping those another node works on. They
-/// are due again at a later time: whoever took them may not live to see the answer.
+/// An order whose turn has come.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// The order.
+    pub id: OrderId,
+    /// Whether this provider has it: otherwise it is one from before the settings changed, past its time.
+    pub is_ours: bool,
+}
+
+/// Takes up to `limit` orders that are due to be asked for, skipping those another node works on: this provider's, and
+/// those of another that nobody can pay any more. They are due again at a later time: whoever took them may not live to
+/// see the answer.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn take_due(conn: &mut PgConnection, provider: &str, now: DateTime<Utc>, limit: i64) -> Result<Vec<OrderId>> {
-    Ok(sqlx::query_file_scalar!("src/connect/payments_take_due.sql", provider, now, limit).fetch_all(conn).await?)
+pub async fn take_due(conn: &mut PgConnection, provider: &str, now: DateTime<Utc>, limit: i64) -> Result<Vec<Due>> {
+    Ok(sqlx::query_file_as!(Due, "src/connect/payments_take_due.sql", provider, now, limit).fetch_all(conn).await?)
 }
 
 /// There is nothing more to learn from the provider.
