@@ -1,6 +1,6 @@
 //! Top-up orders (connect-v2 §3.22, §4.7): the row, its compare-and-set transitions, and what is still to be asked.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use crate::error::Result;
@@ -224,6 +224,23 @@ pub async fn set_unpaid(conn: &mut PgConnection, id: &OrderId, to: Status) -> Re
     Ok(done.rows_affected() == 1)
 }
 
+/// Somebody wants the provider asked about an order at `now`. Answers whether that is to be done: not when it was within
+/// `pause` before.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn set_asked(conn: &mut PgConnection, id: &OrderId, now: DateTime<Utc>, pause: TimeDelta) -> Result<bool> {
+    let done = sqlx::query!(
+        "update payment_orders set asked_at = $2 where id = $1 and (asked_at is null or asked_at <= $3)",
+        id as _,
+        now,
+        now - pause
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Flags an order for an admin; the first reason stands. Answers whether it is the first.
 ///
 /// # Errors
@@ -306,19 +323,24 @@ pub async fn set_final(conn: &mut PgConnection, id: &OrderId) -> Result<()> {
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn list_of(conn: &mut PgConnection, patient: UserId, limit: i64, offset: i64) -> Result<(Vec<Order>, i64)> {
-    let items = select_orders!(
-        "where patient_id = $1 order by created_at desc, id desc limit $2 offset $3",
-        patient as _,
-        limit,
-        offset
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    let total =
-        sqlx::query_scalar!("select count(*) as \"count!\" from payment_orders where patient_id = $1", patient as _)
-            .fetch_one(conn)
-            .await?;
-    Ok((items, total))
+    let rows =
+        sqlx::query_file!("src/connect/payments_orders.sql", patient as _, limit, offset).fetch_all(conn).await?;
+    let total = rows.first().map_or(0, |row| row.total);
+    // A page past the end is one row that has the total alone.
+    let orders = rows.into_iter().filter_map(|row| {
+        Some(Order {
+            id: row.id?,
+            patient_id: patient,
+            status: row.status?,
+            amount: row.amount?,
+            bonus_amount: row.bonus_amount?,
+            offer_id: row.offer_id,
+            created_at: row.created_at?,
+            expires_at: row.expires_at?,
+            paid_at: row.paid_at,
+        })
+    });
+    Ok((orders.collect(), total))
 }
 
 /// The credited orders of a patient as the ledger has them, the newest first, and how many there are (connect-v2 95).
@@ -331,14 +353,18 @@ pub async fn list_recharges_of(
     limit: i64,
     offset: i64,
 ) -> Result<(Vec<Recharge>, i64)> {
-    let items = sqlx::query_file_as!(Recharge, "src/connect/payments_recharges.sql", patient as _, limit, offset)
-        .fetch_all(&mut *conn)
-        .await?;
-    let total = sqlx::query_scalar!(
-        "select count(*) as \"count!\" from payment_orders where patient_id = $1 and status = 'SUCCESS'",
-        patient as _
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok((items, total))
+    let rows =
+        sqlx::query_file!("src/connect/payments_recharges.sql", patient as _, limit, offset).fetch_all(conn).await?;
+    let total = rows.first().map_or(0, |row| row.total);
+    let recharges = rows.into_iter().filter_map(|row| {
+        Some(Recharge {
+            id: row.id?,
+            order_id: row.order_id?,
+            amount: row.amount?,
+            bonus_amount: row.bonus_amount?,
+            balance_after: row.balance_after?,
+            created_at: row.created_at?,
+        })
+    });
+    Ok((recharges.collect(), total))
 }
