@@ -291,8 +291,9 @@ async fn verify_ledger(conn: &mut Conn) -> Result<ExitCode, StartError> {
         return Ok(ExitCode::SUCCESS);
     }
     say(format!(
-        "it does not add up: the sum of all entries is {}, {} postings do not balance, {} wallets are not what moved them",
-        found.total, found.unbalanced, found.wallets
+        "it does not add up: the sum of all entries is {}, {} postings do not balance, {} wallets are not what moved them, \
+         {} orders and {} sessions are not what was posted for them",
+        found.total, found.unbalanced, found.wallets, found.orders, found.sessions
     ));
     Ok(ExitCode::FAILURE)
 }
