@@ -62,7 +62,7 @@ pub async fn touch_many(conn: &mut PgConnection, ids: &[SessionId], at: DateTime
     sqlx::query!(
         "with live as (
              select id from sessions
-             where id = any($1) and status = 'ONGOING' and last_activity_at < $2 - interval '30 seconds'
+             where id = any($1) and status = 'ONGOING' and last_activity_at < $2::timestamptz - interval '30 seconds'
              for no key update skip locked
          )
          update sessions s set last_activity_at = $2 from live where s.id = live.id",
