@@ -1,6 +1,7 @@
 //! The command line (running.md).
 
 mod catalogue_command;
+mod payments_command;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -12,12 +13,11 @@ use consilium::config::{Config, Flags};
 use consilium::serve::{self, Database, StartError};
 use consilium::{demo_data, telemetry};
 use consilium_storage::clock::Clock;
-use consilium_storage::connect::payments;
 use consilium_storage::database::Conn;
 use consilium_storage::ids::UserId;
-use consilium_storage::money::Paise;
 use consilium_storage::outbox::{self, Which};
 use consilium_storage::{audit, ledger, settings};
+use payments_command::PaymentsCommand;
 
 #[derive(Parser)]
 #[command(name = "consilium", version, about = "A real-time medical consultation engine")]
@@ -112,12 +112,6 @@ enum AuditCommand {
 enum LedgerCommand {
     /// Add everything up again; exit 1 if it does not come out.
     Verify,
-}
-
-#[derive(Subcommand)]
-enum PaymentsCommand {
-    /// Orders that an admin has to look at, one a line; exit 1 if there are any.
-    Flagged,
 }
 
 #[derive(Subcommand)]
@@ -235,7 +229,12 @@ async fn administer(command: Command, config: &Config, database: &Database) -> R
             }
         },
         Command::Ledger(LedgerCommand::Verify) => return verify_ledger(&mut conn).await,
-        Command::Payments(PaymentsCommand::Flagged) => return list_flagged(&mut conn).await,
+        Command::Payments(command) => {
+            drop(conn);
+            let done = payments_command::run(&command, &pool, &clock).await;
+            pool.close().await;
+            return done;
+        }
         Command::Epoch(EpochCommand::Rotate) => {
             let epoch = settings::rotate_epoch(&mut conn).await.map_err(start_error)?;
             say(format!("the epoch is {epoch}; restart the nodes"));
@@ -292,21 +291,11 @@ async fn verify_ledger(conn: &mut Conn) -> Result<ExitCode, StartError> {
         return Ok(ExitCode::SUCCESS);
     }
     say(format!(
-        "it does not add up: the sum of all entries is {}, {} postings do not balance, {} wallets are not what moved them",
-        found.total, found.unbalanced, found.wallets
+        "it does not add up: the sum of all entries is {}, {} postings do not balance, {} wallets are not what moved them, \
+         {} orders and {} sessions are not what was posted for them",
+        found.total, found.unbalanced, found.wallets, found.orders, found.sessions
     ));
     Ok(ExitCode::FAILURE)
-}
-
-async fn list_flagged(conn: &mut Conn) -> Result<ExitCode, StartError> {
-    let flagged = payments::list_flagged(conn).await.map_err(start_error)?;
-    for order in &flagged {
-        let paid = order.paid.map_or_else(|| "?".to_owned(), Paise::rupees);
-        let status = order.status.as_str();
-        let (at, amount) = (order.at.to_rfc3339(), order.amount.rupees());
-        say(format!("{at} {} {} {status} ordered {amount} paid {paid}", order.id, order.flag));
-    }
-    Ok(if flagged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn start_error(error: impl std::fmt::Display) -> StartError {

@@ -122,12 +122,15 @@ async fn note(tx: &mut Tx, session: &Session, kind: &MediaEventKind, at: DateTim
             Ok(false)
         }
         MediaEventKind::ParticipantJoined { identity } => {
+            sessions::touch(tx.conn(), session.id, at).await?;
             if media::set_joined(tx.conn(), session.id, identity, at).await? {
                 tx.emit(Event::ParticipantJoined(changed(identity)), &session.parties());
             }
             Ok(true)
         }
         MediaEventKind::ParticipantLeft { identity } => {
+            // The session's row before the room's, as whoever clears the room holds them.
+            sessions::touch(tx.conn(), session.id, at).await?;
             if media::set_left(tx.conn(), session.id, identity, at).await? {
                 tx.emit(Event::ParticipantLeft(changed(identity)), &session.parties());
             }

@@ -123,7 +123,10 @@ impl From<Transaction> for TransactionView {
 
 /// 117.
 async fn balance(State(app): State<App>, caller: Caller<Client>) -> Result<Answer<BalanceView>> {
-    let wallet = wallet::find(&mut *app.conn().await?, caller.id).await?.ok_or(Error::NotFound("Wallet"))?;
+    let mut tx = app.begin().await?;
+    let wallet = wallet::find(tx.conn(), caller.id).await?.ok_or(Error::NotFound("Wallet"))?;
+    caller.note(&mut tx, "wallet.balance", caller.id, None).await?;
+    app.commit(tx).await?;
     Ok(Answer(BalanceView { balance: wallet.balance, currency: "INR", updated_at: wallet.updated_at }))
 }
 
@@ -134,6 +137,9 @@ async fn transactions(
     Input { query, .. }: QueryOnly<TransactionsQuery>,
 ) -> Result<Answer<Page<TransactionView>>> {
     let TransactionsQuery { limit, offset, kind } = query;
-    let (found, total) = wallet::list(&mut *app.conn().await?, caller.id, kind, limit, offset).await?;
+    let mut tx = app.begin().await?;
+    let (found, total) = wallet::list(tx.conn(), caller.id, kind, limit, offset).await?;
+    caller.note(&mut tx, "wallet.transactions", caller.id, None).await?;
+    app.commit(tx).await?;
     Ok(Answer(Page::new(found.into_iter().map(TransactionView::from).collect(), total, limit, offset)))
 }

@@ -121,7 +121,8 @@ impl Rounds {
     /// # Errors
     /// When Postgres cannot be asked.
     pub async fn look_at(&self, app: &App, count: i64) -> Result<bool> {
-        let (asked, before, after) = (std::time::Instant::now(), app.now() - CLOSES, self.after());
+        let (asked, now, after) = (std::time::Instant::now(), app.now(), self.after());
+        let before = now - CLOSES;
         let running = sessions::list_with_open_calls(&mut *app.conn().await?, after, count).await?;
         let outstayed = media::list_outstayed(&mut *app.conn().await?, before, CLOSED).await?;
         if running.is_empty() {
@@ -143,6 +144,7 @@ impl Rounds {
             put_right(app, &Round::of(app, &running).since(&round)).await;
         }
         close(app, outstayed).await?;
+        note_present(app, &found.seen, now).await?;
         forget_absent(app, &found.seen, before).await?;
         admit_present(app, &found.seen, before).await?;
         Ok(true)
@@ -187,6 +189,7 @@ pub async fn survey(app: &App) -> Result<bool> {
         ids.retain(|id| !over.contains(id));
         close(app, over).await?;
         let seen = look_into_untold(app, ids).await?;
+        note_present(app, &seen, now).await?;
         admit_present(app, &seen, now - CLOSES).await?;
     }
     Ok(true)
@@ -216,6 +219,17 @@ async fn close(app: &App, outstayed: Vec<SessionId>) -> Result<()> {
             // The gateway has said why; the other rooms are none the worse.
             Err(_) => {}
         }
+    }
+    Ok(())
+}
+
+/// Whoever is in a room keeps its consultation going, and is the end of what it costs should it end by itself and the word
+/// of their leaving be lost.
+async fn note_present(app: &App, seen: &[Seen], at: DateTime<Utc>) -> Result<()> {
+    let parties = |seen: &&Seen| seen.present.iter().any(|one| one.party.is_some());
+    let ids: Vec<SessionId> = seen.iter().filter(parties).filter_map(|seen| session_of_room(&seen.room)).collect();
+    if !ids.is_empty() {
+        sessions::touch_many(&mut *app.conn().await?, &ids, at).await?;
     }
     Ok(())
 }

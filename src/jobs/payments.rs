@@ -2,8 +2,7 @@
 //! is left uncredited (connect-v2 §4.7). Rows are taken with `skip locked`, on any node, without a leader.
 
 use chrono::TimeDelta;
-use consilium_storage::connect::payments;
-use consilium_storage::ids::OrderId;
+use consilium_storage::connect::payments::{self, Due};
 use consilium_storage::states::payment::Status;
 use futures_util::{StreamExt, stream};
 
@@ -32,16 +31,20 @@ pub async fn reconcile(app: &App) -> Result<()> {
     app.commit(tx).await?;
     // No row is held while the provider is asked.
     stream::iter(due)
-        .for_each_concurrent(AT_ONCE, |id| async move {
-            if let Err(error) = ask(app, &id).await {
-                tracing::warn!(%error, order.id = %id, "a payment could not be settled, trying again later");
+        .for_each_concurrent(AT_ONCE, |due| async move {
+            if let Err(error) = ask(app, &due).await {
+                tracing::warn!(%error, order.id = %due.id, "a payment could not be settled, trying again later");
             }
         })
         .await;
     Ok(())
 }
 
-async fn ask(app: &App, id: &OrderId) -> Result<()> {
+async fn ask(app: &App, Due { id, is_ours }: &Due) -> Result<()> {
+    if !is_ours {
+        // The provider that could tell of it is not the one of the settings any more.
+        return ops::leave_untold(app, id, true, TimeDelta::zero()).await;
+    }
     match app.payments.look(id).await {
         Ok(report) => {
             let settled = ops::settle(app, id, &report).await?;
@@ -51,6 +54,7 @@ async fn ask(app: &App, id: &OrderId) -> Result<()> {
             Ok(())
         }
         Err(PaymentError::Unreachable(_)) => Ok(()),
-        Err(PaymentError::Refused(_) | PaymentError::Unknown) => ops::give_up_after(app, id, PATIENCE).await,
+        Err(PaymentError::Refused(_)) => ops::leave_untold(app, id, false, PATIENCE).await,
+        Err(PaymentError::Unknown) => ops::leave_untold(app, id, true, PATIENCE).await,
     }
 }

@@ -196,23 +196,34 @@ pub struct Findings {
     pub unbalanced: i64,
     /// Wallets that do not hold the sum of their entries, or whose entries are not numbered and chained.
     pub wallets: i64,
+    /// Orders that are SUCCESS without their credit, or credited without being SUCCESS.
+    pub orders: i64,
+    /// Sessions whose wallet gave something else than their amount without what is due.
+    pub sessions: i64,
 }
 
 impl Findings {
     /// Whether everything adds up.
     #[must_use]
     pub const fn add_up(&self) -> bool {
-        self.total == 0 && self.unbalanced == 0 && self.wallets == 0
+        self.total == 0 && self.unbalanced == 0 && self.wallets == 0 && self.orders == 0 && self.sessions == 0
     }
 }
 
-/// Adds everything up again: `consilium ledger verify`.
+/// Adds everything up again, and compares it with the orders and sessions that it follows from: `consilium ledger verify`.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn verify(conn: &mut PgConnection) -> Result<Findings> {
     let sums = sqlx::query_file!("src/ledger_verify.sql").fetch_one(conn).await?;
-    Ok(Findings { postings: sums.postings, total: sums.total, unbalanced: sums.unbalanced, wallets: sums.wallets })
+    Ok(Findings {
+        postings: sums.postings,
+        total: sums.total,
+        unbalanced: sums.unbalanced,
+        wallets: sums.wallets,
+        orders: sums.orders,
+        sessions: sums.sessions,
+    })
 }
 
 #[cfg(test)]

@@ -57,6 +57,10 @@ async fn patients_are_listed_newest_first_and_searched() {
     assert_eq!(names(&search("%C3%A9tienne").await), ["Ravi ÉTIENNE"]);
     assert_eq!(names(&search("%25_s").await), ["100%_Sure"]);
     assert!(names(&search("zzz").await).is_empty());
+    for (query, total) in [("offset=7", 3), ("search=asha&offset=7", 1), ("search=zzz&offset=7", 0)] {
+        let page = admin.get(&format!("admin/users?{query}")).await.expect(200);
+        assert_eq!((names(&page).len(), &page["total"]), (0, &json!(total)), "{query}");
+    }
     let phone = ravi.get("users/me").await.expect(200)["phone"].as_str().unwrap().to_owned();
     assert_eq!(names(&search(&phone).await), ["Ravi ÉTIENNE"]);
     assert_eq!(names(&search(&phone.replace('+', "%2B")).await), ["Ravi ÉTIENNE"]);
@@ -65,6 +69,20 @@ async fn patients_are_listed_newest_first_and_searched() {
     assert_eq!(names(&admin.get("admin/users?is_active=false").await.expect(200)), ["100%_Sure"]);
     assert_eq!(admin.get("admin/users?is_active=true").await.expect(200)["total"], 2);
     assert!(app.audited("admin.user.list", asha.id).await > 0);
+
+    // One is found by the name, the other by the phone; the newest first here too.
+    let number = phone.replace('+', "%2B");
+    let last = named(&app, &phone).await;
+    let page = search(&number).await;
+    assert_eq!((names(&page), &page["total"]), (vec![phone.as_str(), "Ravi ÉTIENNE"], &json!(2)));
+    let own = last.get("users/me").await.expect(200)["phone"].as_str().unwrap().to_owned();
+    admin.patch(&format!("admin/users/{}/status", last.id), json!({"is_active": false})).await.expect(200);
+    let active = admin.get(&format!("admin/users?is_active=true&search={number}")).await.expect(200);
+    assert_eq!((names(&active), &active["total"]), (vec!["Ravi ÉTIENNE"], &json!(1)));
+    // Found by both, it is found once.
+    admin.patch(&format!("admin/users/{}", last.id), json!({"full_name": own})).await.expect(200);
+    let page = search(&own.replace('+', "%2B")).await;
+    assert_eq!((names(&page), &page["total"]), (vec![own.as_str()], &json!(1)));
 }
 
 #[tokio::test]

@@ -106,6 +106,18 @@ async fn a_disabled_doctor_is_told_so_only_with_the_right_password() {
 }
 
 #[tokio::test]
+async fn a_disabled_admin_is_told_so_only_with_the_right_password() {
+    let app = TestApp::start().await;
+    let nobody = app.nobody();
+    let admin = app.admin().await;
+    let me = admin.get("admin/auth/me").await.expect(200);
+    let username = me["username"].as_str().unwrap();
+    accounts::set_active(&mut app.app.conn().await.unwrap(), admin.id, false).await.unwrap();
+    admin_login(&nobody, username, "not it").await.refused(401, "INVALID_CREDENTIALS");
+    admin_login(&nobody, username, PASSWORD).await.refused(403, "ACCOUNT_DISABLED");
+}
+
+#[tokio::test]
 async fn an_admin_signs_in_and_sees_the_own_account() {
     let app = TestApp::start().await;
     let mut nobody = app.nobody();

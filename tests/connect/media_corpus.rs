@@ -205,3 +205,52 @@ async fn a_room_whose_end_was_never_told_keeps_no_consultation_alive() {
     let session = m.doctor.get(&format!("connect/sessions/{id}")).await.expect(200);
     assert_eq!((&session["status"], &session["end_reason"]), (&json!("ENDED"), &json!("timeout")));
 }
+
+/// LiveKit tells that somebody came or went, just now.
+async fn tell(m: &Meeting, kind: &str, id: &str, identity: &str) {
+    let event = json!({
+        "id": format!("EV_{kind}_{id}_{identity}"), "event": kind, "createdAt": m.app.app.now().timestamp().to_string(),
+        "room": {"name": format!("cn-{id}")}, "participant": {"identity": identity},
+    });
+    deliver(m, &event).await.expect(200);
+}
+
+/// A round of this server that looks at the rooms as they are now.
+async fn look(m: &Meeting) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !media::round(&m.app.app).await.unwrap() {
+        assert!(Instant::now() < deadline, "a round is always somebody else's");
+        m.app.advance(TimeDelta::seconds(5));
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_hung_up_costs_until_somebody_was_last_in_the_room() {
+    let (m, peer) = meeting().await;
+    for is_told in [true, false] {
+        let id = in_the_room(&m, &peer).await;
+        let room = format!("cn-{id}");
+        let people = [format!("patient-{}", m.patient.id), format!("doctor-{}", m.doctor.id)];
+        for identity in &people {
+            tell(&m, "participant_joined", &id, identity).await;
+        }
+        m.app.advance(TimeDelta::seconds(570));
+        if !is_told {
+            // The word of their leaving will be lost.
+            look(&m).await;
+        }
+        for identity in &people {
+            peer.leave(&room, identity);
+            if is_told {
+                tell(&m, "participant_left", &id, identity).await;
+            }
+        }
+        m.app.app.media.close_room(&room).await.unwrap();
+        m.app.advance(TimeDelta::hours(5));
+        look_after(&m).await;
+        sweeper::end_idle(&m.app.app).await.unwrap();
+        let session = m.doctor.get(&format!("connect/sessions/{id}")).await.expect(200);
+        assert_eq!((&session["status"], &session["end_reason"]), (&json!("ENDED"), &json!("timeout")));
+        assert_eq!(session["billed_minutes"], 10, "told: {is_told}");
+    }
+}

@@ -106,6 +106,37 @@ async fn a_change_drops_it_and_the_next_call_makes_the_new_version() {
 }
 
 #[tokio::test]
+async fn a_change_of_its_people_makes_it_anew() {
+    let m = Meeting::start().await;
+    let id = m.ended().await;
+    m.doctor.post(&of(&id, "prescription"), body("Dolo 650 Tablet")).await.expect(201);
+    let mut last = m.patient.get(&path(&id)).await.expect(200);
+    let (admin, doctor) = (m.app.admin().await, format!("doctors/{}", m.doctor.id));
+    let changes = [
+        (&admin, doctor.as_str(), json!({"registration_number": "KMC-776655"}), "KMC-776655"),
+        (&m.doctor, "doctors/me/profile", json!({"full_name": "Dr. Asha Menon"}), "Dr.AshaMenon"),
+        (&m.doctor, "doctors/me/profile", json!({"degrees": ["MBBS", "DNB"]}), "MBBS,DNB"),
+        (&m.patient, "users/me", json!({"full_name": "Meera Iyer"}), "MeeraIyer"),
+    ];
+    for (client, path_of_change, change, shown) in changes {
+        m.app.advance(TimeDelta::seconds(5));
+        client.patch(path_of_change, change).await.expect(200);
+        let next = m.patient.get(&path(&id)).await.expect(200);
+        assert!(time(&next["generated_at"]) > time(&last["generated_at"]), "{shown}");
+        let words = letters(&fetch(&m, &next).await.2);
+        assert!(words.contains(shown), "{shown} is not in {words}");
+        assert_eq!(fetch(&m, &last).await.0, 404, "nobody fetches the old one any more");
+        last = next;
+    }
+    // What is not printed changes nothing.
+    m.app.advance(TimeDelta::seconds(5));
+    m.doctor.patch("doctors/me/profile", json!({"about_short": "Twenty years of practice"})).await.expect(200);
+    admin.patch(&doctor, json!({"rate_per_minute": 900})).await.expect(200);
+    m.patient.patch("users/me", json!({"height_cm": 180})).await.expect(200);
+    assert_eq!(m.doctor.get(&path(&id)).await.expect(200)["generated_at"], last["generated_at"]);
+}
+
+#[tokio::test]
 async fn of_those_who_ask_at_once_all_get_the_same() {
     let m = Meeting::start().await;
     let id = m.ongoing().await;

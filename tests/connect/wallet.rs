@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
 use crate::support::client::{Client, keys};
-use crate::support::meeting::{Meeting, events_of, inbox, kinds, of, text, time};
+use crate::support::meeting::{Meeting, events_of, inbox, kinds, of, say, text, time};
 
 async fn balance(client: &Client) -> i64 {
     client.get("wallet/balance").await.expect(200)["balance"].as_i64().unwrap()
@@ -198,6 +198,7 @@ async fn ends_that_race_and_the_idle_timer_take_it_once() {
 
     let id = m.ongoing().await;
     m.app.advance(TimeDelta::seconds(61));
+    say(&m.patient, &id, "still here").await;
     let end = || ops::end_one_idle(&m.app.app, m.app.app.now());
     let path = of(&id, "end");
     let (one, two, three) = tokio::join!(end(), end(), m.patient.act(&path));

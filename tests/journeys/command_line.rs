@@ -103,3 +103,19 @@ async fn of_many_bad_lines_a_hundred_are_named_and_the_good_ones_wait() {
     let (code, text) = said(&run(&import, "").await);
     assert_eq!((code, text.as_str()), (Some(0), "77 lab tests: 77 new, 0 changed, 0 as they were\n"));
 }
+
+#[tokio::test]
+async fn only_a_flagged_payment_is_settled_by_hand() {
+    let database = testing::database().await;
+    let at = ["--database-url", &database.url];
+    let make = async |arguments: &[&str]| said(&run(&[arguments, &at].concat(), "").await);
+    assert_eq!(make(&["payments", "flagged"]).await, (Some(0), String::new()));
+    for decision in ["--credit", "--dismiss"] {
+        let (code, text) = make(&["payments", "settle", "cf_order_x", decision]).await;
+        assert_eq!((code, text.as_str()), (Some(1), "cf_order_x is not flagged\n"));
+    }
+    for decisions in [&["--credit", "--dismiss"][..], &[]] {
+        let (code, _) = make(&[&["payments", "settle", "cf_order_x"], decisions].concat()).await;
+        assert_eq!(code, Some(2), "{decisions:?}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
+use consilium_storage::accounts::patients;
 use consilium_storage::connect::analytics::{self, Overview, Visit};
 use consilium_storage::ids::{SessionId, UserId};
 use consilium_storage::money::Paise;
@@ -163,8 +164,9 @@ pub(super) async fn sessions_of(
     caller: Caller<Admin>,
     Input { path, query, .. }: PathQuery<UserPath, VisitsQuery>,
 ) -> Result<Answer<Page<VisitView>>> {
-    let known = analytics::overview(&mut *app.conn().await?, path.user_id).await?;
-    known.ok_or(NOT_FOUND)?;
+    if !patients::exists(&mut *app.conn().await?, path.user_id).await? {
+        return Err(NOT_FOUND);
+    }
     history(&app, &caller, path.user_id, query).await
 }
 

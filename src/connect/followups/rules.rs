@@ -74,6 +74,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::http::calendar::start_of_day;
 
     fn schedule(date: &str, time: Option<&str>, zone: Tz) -> Schedule {
         Schedule { date: date.parse().unwrap(), time: time.map(|time| time.parse().unwrap()), zone }
@@ -136,10 +137,6 @@ mod tests {
         assert_eq!(samoa.at(), utc("2011-12-30T22:00:00Z"));
     }
 
-    /// Summer time north and south of the equator, by half an hour, at midnight, and none at all.
-    const ZONES: [Tz; 5] =
-        [Tz::America__New_York, Tz::Europe__London, Tz::Australia__Lord_Howe, Tz::America__Santiago, Tz::Asia__Kolkata];
-
     fn offset(zone: Tz, at: DateTime<Utc>) -> TimeDelta {
         TimeDelta::seconds(zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc().into())
     }
@@ -168,15 +165,17 @@ mod tests {
         (0..20 * 365 + 5).filter_map(within).collect()
     }
 
-    /// All of them; where the clocks are never changed, New York's are as good as any other times.
-    fn all_changes() -> Vec<(Tz, DateTime<Utc>)> {
-        let york = changes(Tz::America__New_York);
-        let of = |zone: Tz| {
-            let own = changes(zone);
-            let times = if own.is_empty() { york.clone() } else { own };
-            times.into_iter().map(move |at| (zone, at))
-        };
-        ZONES.into_iter().flat_map(of).collect()
+    /// Any zone of the list and one of its changes; where the clocks are never changed, New York's are as good as any
+    /// other times.
+    fn drawn(zone: &prop::sample::Index, change: &prop::sample::Index) -> (Tz, DateTime<Utc>) {
+        let zone = *zone.get(&chrono_tz::TZ_VARIANTS);
+        let own = changes(zone);
+        let times = if own.is_empty() { changes(Tz::America__New_York) } else { own };
+        (zone, *change.get(&times))
+    }
+
+    fn shows(zone: Tz, at: DateTime<Utc>) -> NaiveDateTime {
+        at.with_timezone(&zone).naive_local()
     }
 
     #[test]
@@ -193,19 +192,21 @@ mod tests {
         /// the time, or as far after the gap as the time is into it. The reminders count from that instant.
         #[test]
         fn times_around_a_change_of_the_clocks(
-            (zone, change) in prop::sample::select(all_changes()),
+            zone in any::<prop::sample::Index>(),
+            change in any::<prop::sample::Index>(),
             minute in -180..=180_i64,
         ) {
+            let (zone, change) = drawn(&zone, &change);
             let [old, new] = [change - TimeDelta::minutes(1), change].map(|at| offset(zone, at));
             let wall = change.naive_utc() + old + TimeDelta::minutes(minute);
             let read = |offset: TimeDelta| (wall - offset).and_utc();
-            let shows_it = |at: &DateTime<Utc>| at.with_timezone(&zone).naive_local() == wall;
+            let shows_it = |at: &DateTime<Utc>| shows(zone, *at) == wall;
             let first = [read(old), read(new)].into_iter().filter(shows_it).min();
             let schedule = Schedule { date: wall.date(), time: Some(wall.time()), zone };
             let at = schedule.at();
             prop_assert_eq!(at, first.unwrap_or_else(|| read(old)));
             let skipped = if first.is_some() { TimeDelta::zero() } else { new - old };
-            prop_assert_eq!(at.with_timezone(&zone).naive_local() - wall, skipped);
+            prop_assert_eq!(shows(zone, at) - wall, skipped);
             prop_assert_eq!(schedule.lapses_at(), at);
             let reminders = [(Kind::FollowupDay, TimeDelta::hours(24)), (Kind::FollowupHour, TimeDelta::hours(1))];
             let reminders = reminders.map(|(kind, before)| (kind, at - before));
@@ -215,21 +216,27 @@ mod tests {
         /// The day of a change and those beside it: the wall shows nine on the day before.
         #[test]
         fn days_around_a_change_of_the_clocks(
-            (zone, change) in prop::sample::select(all_changes()),
+            zone in any::<prop::sample::Index>(),
+            change in any::<prop::sample::Index>(),
             later in 0..4_u64,
         ) {
-            let date = change.with_timezone(&zone).date_naive() - Days::new(1) + Days::new(later);
+            let (zone, change) = drawn(&zone, &change);
+            let date = shows(zone, change).date() - Days::new(1) + Days::new(later);
             let day = Schedule { date, time: None, zone };
             let nine = (date - Days::new(1)).and_time(NaiveTime::MIN) + TimeDelta::hours(9);
             let due = day.reminders(DateTime::UNIX_EPOCH);
-            let shown: Vec<_> =
-                due.iter().map(|(kind, due)| (*kind, due.with_timezone(&zone).naive_local())).collect();
+            let shown: Vec<_> = due.iter().map(|(kind, due)| (*kind, shows(zone, *due))).collect();
             prop_assert_eq!(shown, [(Kind::FollowupDay, nine)]);
             // It begins with its first minute, which may not be midnight, and lasts as long as the clocks have it.
-            let begins = day.at().with_timezone(&zone).naive_local();
-            prop_assert!(begins.date() == date && begins - date.and_time(NaiveTime::MIN) <= TimeDelta::hours(1));
-            let lasts = (day.lapses_at() - day.at()).num_minutes();
-            prop_assert!([23 * 60, 24 * 60 - 30, 24 * 60, 24 * 60 + 30, 25 * 60].contains(&lasts), "{}", lasts);
+            let jump = offset(zone, change) - offset(zone, change - TimeDelta::minutes(1));
+            let begins = shows(zone, day.at());
+            prop_assert!(begins.date() == date && begins - date.and_time(NaiveTime::MIN) <= jump.abs());
+            let lasts = day.lapses_at() - day.at();
+            prop_assert!([TimeDelta::hours(24), TimeDelta::hours(24) - jump].contains(&lasts), "{}", lasts);
+            // As the lists have it that are asked for by days: the minute before is of another day.
+            let first = start_of_day(date, zone);
+            prop_assert_eq!(shows(zone, first).date(), date);
+            prop_assert!(shows(zone, first - TimeDelta::minutes(1)).date() < date && first <= day.at());
         }
 
         /// In every zone, at every minute of many years: what exists is kept, later on the wall is never earlier in time,

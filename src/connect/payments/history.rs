@@ -98,7 +98,10 @@ async fn orders(
     caller: Caller<Client>,
     Input { query: Paging { limit, offset }, .. }: QueryOnly<Paging>,
 ) -> Result<Answer<Page<OrderItem>>> {
-    let (found, total) = payments::list_of(&mut *app.conn().await?, caller.id, limit, offset).await?;
+    let mut tx = app.begin().await?;
+    let (found, total) = payments::list_of(tx.conn(), caller.id, limit, offset).await?;
+    caller.note(&mut tx, "analytics.orders", caller.id, None).await?;
+    app.commit(tx).await?;
     Ok(Answer(Page::new(found.into_iter().map(OrderItem::from).collect(), total, limit, offset)))
 }
 
@@ -108,6 +111,9 @@ async fn recharges(
     caller: Caller<Client>,
     Input { query: Paging { limit, offset }, .. }: QueryOnly<Paging>,
 ) -> Result<Answer<Page<RechargeItem>>> {
-    let (found, total) = payments::list_recharges_of(&mut *app.conn().await?, caller.id, limit, offset).await?;
+    let mut tx = app.begin().await?;
+    let (found, total) = payments::list_recharges_of(tx.conn(), caller.id, limit, offset).await?;
+    caller.note(&mut tx, "analytics.recharges", caller.id, None).await?;
+    app.commit(tx).await?;
     Ok(Answer(Page::new(found.into_iter().map(RechargeItem::from).collect(), total, limit, offset)))
 }

@@ -1,8 +1,10 @@
 //! The operations on top-up orders.
 
+mod deciding;
 mod ordering;
 mod settling;
 
+use chrono::TimeDelta;
 use consilium_storage::connect::{payments, wallet};
 use consilium_storage::database::Conn;
 use consilium_storage::ids::OrderId;
@@ -16,19 +18,29 @@ use crate::app::App;
 use crate::error::{Code, Error, Result};
 use crate::gateways::payments::PaymentError;
 
+pub use deciding::{Decided, Decision, decide};
 pub use ordering::{keep, open, quote};
-pub use settling::{give_up_after, settle};
+pub use settling::{leave_untold, settle};
 
-/// 115: asks the provider unless the order is credited, and applies what it says.
+/// How long the provider is not asked again about an order whose last attempt failed or that has expired.
+const PAUSE: TimeDelta = TimeDelta::seconds(5);
+
+/// 115: asks the provider unless the order is credited, and applies what it says. While it is PENDING it is asked each
+/// time; afterwards only now and then, for apps that go on asking.
 ///
 /// # Errors
 /// 404 for somebody else's order; 503 `PAYMENT_UNAVAILABLE` while it is PENDING and the provider does not answer.
 pub async fn verify(app: &App, caller: &Account, id: &OrderId) -> Result<VerifiedView> {
     let mut conn = app.conn().await?;
     let order = payments::find(&mut conn, id).await?.filter(|order| order.patient_id == caller.id).ok_or(NOT_FOUND)?;
+    let asks = match order.status {
+        Status::Pending => true,
+        Status::Failed | Status::Expired => payments::set_asked(&mut conn, id, app.now(), PAUSE).await?,
+        Status::Success => false,
+    };
     // Nothing is held while the provider is asked.
     drop(conn);
-    if order.status != Status::Success {
+    if asks {
         match app.payments.look(id).await {
             Ok(report) => drop(settle(app, id, &report).await?),
             // An order of another provider, from before the settings changed: nobody here can be asked.
@@ -37,7 +49,11 @@ pub async fn verify(app: &App, caller: &Account, id: &OrderId) -> Result<Verifie
             Err(_) => {}
         }
     }
-    view(&mut *app.conn().await?, id).await
+    let mut tx = app.begin().await?;
+    let view = view(tx.conn(), id).await?;
+    caller.note(&mut tx, "payment.read", caller.id, None).await?;
+    app.commit(tx).await?;
+    Ok(view)
 }
 
 async fn view(conn: &mut Conn, id: &OrderId) -> Result<VerifiedView> {

@@ -1,10 +1,11 @@
-//! The PDF of a prescription (68): made at the first call, kept until the prescription is changed, fetched by an address that
-//! ends.
+//! The PDF of a prescription (68): made at the first call, kept until the prescription or what is printed of its people is
+//! changed, fetched by an address that ends.
 
 use chrono::SubsecRound;
 use consilium_storage::accounts::patients;
 use consilium_storage::connect::doctors::profile;
 use consilium_storage::connect::prescriptions::{self, Pdf, Prescription};
+use consilium_storage::database::Conn;
 use consilium_storage::files::{Area, Object};
 use consilium_storage::ids::{PrescriptionId, SessionId};
 use consilium_storage::tx::Tx;
@@ -34,35 +35,51 @@ pub(super) async fn link(app: &App, caller: &Account, id: SessionId) -> Result<P
     refuse_unless_held(session.status_at(tx.now()))?;
     let prescription = prescriptions::find(tx.conn(), id).await?.ok_or(NOT_FOUND)?;
     let kept = prescriptions::find_pdf(tx.conn(), prescription.id).await?;
+    let printed = printed(tx.conn(), prescription).await?;
     caller.note(&mut tx, "prescription.pdf", session.patient_id, Some(id)).await?;
     app.commit(tx).await?;
     let pdf = match kept {
-        Some(pdf) if is_there(app, &pdf, prescription.id).await? => pdf,
-        _ => make(app, prescription).await?,
+        Some(pdf) if is_good(app, &pdf, &printed).await? => pdf,
+        _ => make(app, printed).await?,
     };
     address(app, &pdf).await
 }
 
-/// Whether the store still has it: a database may come back from a backup without the files, and a PDF can be made again.
-async fn is_there(app: &App, pdf: &Pdf, id: PrescriptionId) -> Result<bool> {
-    if app.files.size(&object(pdf)).await?.is_some() {
+/// Whether it shows its people as they are, and the store still has it: a database may come back from a backup without the
+/// files, and a PDF can be made again.
+async fn is_good(app: &App, pdf: &Pdf, printed: &Printed) -> Result<bool> {
+    let id = printed.prescription.id;
+    let is_there = app.files.size(&object(pdf)).await?.is_some();
+    if is_there && pdf.digest.as_ref() == Some(&printed.digest()?) {
         return Ok(true);
     }
-    tracing::warn!(prescription.id = %id, "its PDF is gone from the file store, it is made again");
+    if !is_there {
+        tracing::warn!(prescription.id = %id, "its PDF is gone from the file store, it is made again");
+    }
     let mut tx = app.begin().await?;
-    prescriptions::remove_lost_pdf(tx.conn(), id, &pdf.key).await?;
+    let now = tx.now();
+    // Where another has taken its place meanwhile, its object is planned to go already.
+    let goes = prescriptions::remove_pdf_of(tx.conn(), id, &pdf.key).await? && is_there;
+    if goes {
+        stored::give_up(&mut tx, &object(pdf), now).await?;
+    }
     app.commit(tx).await?;
+    if goes {
+        stored::discard(app, &object(pdf)).await;
+    }
     Ok(false)
 }
 
 /// Makes the PDF of the newest version. Of two who make it at once, one keeps it and both answer that one.
-async fn make(app: &App, mut prescription: Prescription) -> Result<Pdf> {
+async fn make(app: &App, mut wanted: Printed) -> Result<Pdf> {
     for _ in 0..ATTEMPTS {
-        let made = Pdf { version: prescription.version, key: key(app, &prescription), generated_at: app.now() };
-        let bytes = pdf::render(printed(app, prescription.clone()).await?).await?;
+        let Prescription { id, session_id, version, .. } = wanted.prescription;
+        let key = key(app, &wanted.prescription);
+        let made = Pdf { version, key, generated_at: app.now(), digest: Some(wanted.digest()?) };
+        let bytes = pdf::render(wanted).await?;
         stored::put(app, &object(&made), PDF, bytes).await?;
         let mut tx = app.begin().await?;
-        if prescriptions::insert_pdf(tx.conn(), prescription.id, &made).await? {
+        if prescriptions::insert_pdf(tx.conn(), id, &made).await? {
             stored::keep(&mut tx, &object(&made)).await?;
             app.commit(tx).await?;
             return Ok(made);
@@ -71,19 +88,19 @@ async fn make(app: &App, mut prescription: Prescription) -> Result<Pdf> {
         tx.rollback().await?;
         stored::discard(app, &object(&made)).await;
         let mut conn = app.conn().await?;
-        prescription = prescriptions::find(&mut conn, prescription.session_id).await?.ok_or(NOT_FOUND)?;
-        if let Some(other) = prescriptions::find_pdf(&mut conn, prescription.id).await? {
+        if let Some(other) = prescriptions::find_pdf(&mut conn, id).await? {
             return Ok(other);
         }
+        let prescription = prescriptions::find(&mut conn, session_id).await?.ok_or(NOT_FOUND)?;
+        wanted = printed(&mut conn, prescription).await?;
     }
     Err(Error::Unavailable { code: Code::Unavailable, detail: "The prescription is being changed, try again" })
 }
 
-async fn printed(app: &App, prescription: Prescription) -> Result<Printed> {
-    let mut conn = app.conn().await?;
+async fn printed(conn: &mut Conn, prescription: Prescription) -> Result<Printed> {
     let gone = || Error::internal("a prescription without its parties");
-    let doctor = profile::find(&mut conn, prescription.doctor_id).await?.ok_or_else(gone)?;
-    let patient = patients::find(&mut conn, prescription.patient_id).await?.ok_or_else(gone)?;
+    let doctor = profile::find(conn, prescription.doctor_id).await?.ok_or_else(gone)?;
+    let patient = patients::find(conn, prescription.patient_id).await?.ok_or_else(gone)?;
     Ok(Printed { doctor, patient, prescription })
 }
 

@@ -77,12 +77,11 @@ pub struct Paid {
 }
 
 impl Paid {
-    /// Whether exactly this was ordered and paid.
+    /// Whether exactly this was paid, and ordered as far as that is said.
     #[must_use]
     pub fn is(&self, amount: Paise) -> bool {
-        let fits = |said: Amount| matches!(said, Amount::Absent) || said == Amount::Paise(amount);
-        let said_at_all = self.order_amount != Amount::Absent || self.payment_amount != Amount::Absent;
-        self.in_rupees && said_at_all && fits(self.order_amount) && fits(self.payment_amount)
+        let amount = Amount::Paise(amount);
+        self.in_rupees && self.payment_amount == amount && [Amount::Absent, amount].contains(&self.order_amount)
     }
 }
 
@@ -208,6 +207,7 @@ mod tests {
         assert!(!paid("500", "499.99", true).is(wanted));
         assert!(!paid("500.01", "500", true).is(wanted));
         assert!(!paid("500", "500", false).is(wanted));
+        assert!(!paid("500", "null", true).is(wanted), "what was ordered is not what was paid");
         assert!(!paid("null", "null", true).is(wanted));
         assert!(!paid("500", "\"lots\"", true).is(wanted));
     }

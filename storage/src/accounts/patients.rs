@@ -201,30 +201,63 @@ pub struct Wanted<'a> {
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn list(conn: &mut PgConnection, wanted: &Wanted<'_>) -> Result<(Vec<Patient>, i64)> {
-    let pattern = wanted.search.map(contains);
-    let total = sqlx::query_scalar!(
-        "select count(*) as \"total!\" from patients p join accounts a on a.id = p.id
-         where ($1::text is null or p.full_name ilike $1 or a.phone like $1) and ($2::bool is null or a.is_active = $2)",
-        pattern,
-        wanted.is_active
-    )
-    .fetch_one(&mut *conn)
-    .await?;
+    let (ids, total) = match wanted.search {
+        None => page_of_all(conn, wanted).await?,
+        Some(text) => page_of_found(conn, &contains(text), wanted).await?,
+    };
     let patients = sqlx::query_as!(
         Patient,
         "select p.id, p.full_name, a.phone, a.email, a.is_phone_verified, a.is_active, a.created_at, a.last_login_at,
                 p.age, p.sex, p.height_cm, p.weight_kg, p.avatar_id, p.avatar_file
          from patients p join accounts a on a.id = p.id
-         where ($1::text is null or p.full_name ilike $1 or a.phone like $1) and ($2::bool is null or a.is_active = $2)
-         order by a.created_at desc, p.id desc limit $3 offset $4",
-        pattern,
+         where p.id = any($1)
+         order by a.created_at desc, a.id desc",
+        &ids as _
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok((patients, total))
+}
+
+/// A page past the end is one row that has the total alone.
+async fn page_of_all(conn: &mut PgConnection, wanted: &Wanted<'_>) -> Result<(Vec<UserId>, i64)> {
+    let rows = sqlx::query!(
+        "select counted.total as \"total!\", page.id as \"id?: UserId\"
+         from (select count(*) as total from accounts
+               where role = 'client' and ($1::bool is null or is_active = $1)) counted
+         left join lateral (
+             select id from accounts
+             where role = 'client' and ($1::bool is null or is_active = $1)
+             order by created_at desc, id desc limit $2 offset $3
+         ) page on true",
         wanted.is_active,
         wanted.limit,
         wanted.offset
     )
     .fetch_all(conn)
     .await?;
-    Ok((patients, total))
+    let total = rows.first().map_or(0, |row| row.total);
+    Ok((rows.into_iter().filter_map(|row| row.id).collect(), total))
+}
+
+/// Names and phones are looked up each by its own index: together they are in none.
+async fn page_of_found(conn: &mut PgConnection, pattern: &str, wanted: &Wanted<'_>) -> Result<(Vec<UserId>, i64)> {
+    let rows =
+        sqlx::query_file!("src/accounts/patients_search.sql", pattern, wanted.is_active, wanted.limit, wanted.offset)
+            .fetch_all(conn)
+            .await?;
+    let total = rows.first().map_or(0, |row| row.total);
+    Ok((rows.into_iter().filter_map(|row| row.id).collect(), total))
+}
+
+/// Whether there is such a patient.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn exists(conn: &mut PgConnection, id: UserId) -> Result<bool> {
+    Ok(sqlx::query_scalar!("select exists (select from patients where id = $1) as \"is_there!\"", id as _)
+        .fetch_one(conn)
+        .await?)
 }
 
 /// A `like` pattern for texts that contain this one as it stands.

@@ -26,7 +26,7 @@ pub struct Category {
     pub updated_at: DateTime<Utc>,
 }
 
-/// The active categories, by name.
+/// The active categories, by name; no more than anybody would look through.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
@@ -34,7 +34,7 @@ pub async fn list_active(conn: &mut PgConnection) -> Result<Vec<Category>> {
     Ok(sqlx::query_as!(
         Category,
         "select id, name, description, is_active, created_at, updated_at from health_categories
-         where is_active order by lower(name), id"
+         where is_active order by lower(name), id limit 500"
     )
     .fetch_all(conn)
     .await?)

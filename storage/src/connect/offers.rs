@@ -119,7 +119,7 @@ pub async fn find_for_update(conn: &mut PgConnection, id: OfferId) -> Result<Opt
     .await?)
 }
 
-/// Those that run on this day, the smallest first (connect-v2 119).
+/// Those that run on this day, the smallest first (connect-v2 119); no more than anybody would look through.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
@@ -128,7 +128,7 @@ pub async fn list_running(conn: &mut PgConnection, day: NaiveDate) -> Result<Vec
         Offer,
         "select id, title, amount, bonus_amount, valid_from, valid_until, is_active from wallet_offers
          where is_active and valid_from <= $1 and valid_until >= $1
-         order by amount, bonus_amount, id",
+         order by amount, bonus_amount, id limit 500",
         day
     )
     .fetch_all(conn)

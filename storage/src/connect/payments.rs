@@ -1,6 +1,6 @@
 //! Top-up orders (connect-v2 §3.22, §4.7): the row, its compare-and-set transitions, and what is still to be asked.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use crate::error::Result;
@@ -165,7 +165,8 @@ pub async fn find_for_update(conn: &mut PgConnection, id: &OrderId) -> Result<Op
 }
 
 /// Credits a locked order that was not credited yet: SUCCESS, the amount, the bonus. Answers what the wallet holds then;
-/// none when the ledger has this order's credit already, whatever its row says.
+/// none when the ledger has this order's credit already, whatever its row says. What became of an unresolved order is known
+/// then; a payment of another amount still waits for an admin, for that money is with the provider.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
@@ -176,7 +177,8 @@ pub async fn credit(
     at: DateTime<Utc>,
 ) -> Result<Option<Paise>> {
     sqlx::query!(
-        "update payment_orders set status = 'SUCCESS', paid_at = $2, provider_payment_id = $3, next_check_at = null
+        "update payment_orders set status = 'SUCCESS', paid_at = $2, provider_payment_id = $3, next_check_at = null,
+             flag = nullif(flag, 'UNRESOLVED')
          where id = $1 and status <> 'SUCCESS'",
         &order.id as _,
         at,
@@ -222,6 +224,23 @@ pub async fn set_unpaid(conn: &mut PgConnection, id: &OrderId, to: Status) -> Re
     Ok(done.rows_affected() == 1)
 }
 
+/// Somebody wants the provider asked about an order at `now`. Answers whether that is to be done: not when it was within
+/// `pause` before.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn set_asked(conn: &mut PgConnection, id: &OrderId, now: DateTime<Utc>, pause: TimeDelta) -> Result<bool> {
+    let done = sqlx::query!(
+        "update payment_orders set asked_at = $2 where id = $1 and (asked_at is null or asked_at <= $3)",
+        id as _,
+        now,
+        now - pause
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Flags an order for an admin; the first reason stands. Answers whether it is the first.
 ///
 /// # Errors
@@ -234,7 +253,7 @@ pub async fn set_flag(
     at: DateTime<Utc>,
 ) -> Result<bool> {
     let done = sqlx::query!(
-        "update payment_orders set flag = $2, flagged_amount = $3, flagged_at = $4, next_check_at = null
+        "update payment_orders set flag = $2, flagged_amount = $3, flagged_at = $4
          where id = $1 and flag is null",
         id as _,
         flag.as_str(),
@@ -246,7 +265,18 @@ pub async fn set_flag(
     Ok(done.rows_affected() == 1)
 }
 
-/// Orders that an admin has to look at, the oldest first.
+/// An admin has looked at an order. Answers whether it was flagged.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn clear_flag(conn: &mut PgConnection, id: &OrderId) -> Result<bool> {
+    let done = sqlx::query!("update payment_orders set flag = null where id = $1 and flag is not null", id as _)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Orders that an admin has to look at, the oldest first; some of them where there are more.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
@@ -254,19 +284,29 @@ pub async fn list_flagged(conn: &mut PgConnection) -> Result<Vec<Flagged>> {
     Ok(sqlx::query_as!(
         Flagged,
         "select id, status, amount, flag as \"flag!\", flagged_amount as \"paid: Paise\", flagged_at as \"at!\"
-         from payment_orders where flag is not null order by flagged_at, id"
+         from payment_orders where flag is not null order by flagged_at, id limit 500"
     )
     .fetch_all(conn)
     .await?)
 }
 
-/// Takes up to `limit` orders of this provider that are due to be asked for, skipping those another node works on. They
-/// are due again at a later time: whoever took them may not live to see the answer.
+/// An order whose turn has come.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// The order.
+    pub id: OrderId,
+    /// Whether this provider has it: otherwise it is one from before the settings changed, past its time.
+    pub is_ours: bool,
+}
+
+/// Takes up to `limit` orders that are due to be asked for, skipping those another node works on: this provider's, and
+/// those of another that nobody can pay any more. They are due again at a later time: whoever took them may not live to
+/// see the answer.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn take_due(conn: &mut PgConnection, provider: &str, now: DateTime<Utc>, limit: i64) -> Result<Vec<OrderId>> {
-    Ok(sqlx::query_file_scalar!("src/connect/payments_take_due.sql", provider, now, limit).fetch_all(conn).await?)
+pub async fn take_due(conn: &mut PgConnection, provider: &str, now: DateTime<Utc>, limit: i64) -> Result<Vec<Due>> {
+    Ok(sqlx::query_file_as!(Due, "src/connect/payments_take_due.sql", provider, now, limit).fetch_all(conn).await?)
 }
 
 /// There is nothing more to learn from the provider.
@@ -283,19 +323,24 @@ pub async fn set_final(conn: &mut PgConnection, id: &OrderId) -> Result<()> {
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn list_of(conn: &mut PgConnection, patient: UserId, limit: i64, offset: i64) -> Result<(Vec<Order>, i64)> {
-    let items = select_orders!(
-        "where patient_id = $1 order by created_at desc, id desc limit $2 offset $3",
-        patient as _,
-        limit,
-        offset
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    let total =
-        sqlx::query_scalar!("select count(*) as \"count!\" from payment_orders where patient_id = $1", patient as _)
-            .fetch_one(conn)
-            .await?;
-    Ok((items, total))
+    let rows =
+        sqlx::query_file!("src/connect/payments_orders.sql", patient as _, limit, offset).fetch_all(conn).await?;
+    let total = rows.first().map_or(0, |row| row.total);
+    // A page past the end is one row that has the total alone.
+    let orders = rows.into_iter().filter_map(|row| {
+        Some(Order {
+            id: row.id?,
+            patient_id: patient,
+            status: row.status?,
+            amount: row.amount?,
+            bonus_amount: row.bonus_amount?,
+            offer_id: row.offer_id,
+            created_at: row.created_at?,
+            expires_at: row.expires_at?,
+            paid_at: row.paid_at,
+        })
+    });
+    Ok((orders.collect(), total))
 }
 
 /// The credited orders of a patient as the ledger has them, the newest first, and how many there are (connect-v2 95).
@@ -308,14 +353,18 @@ pub async fn list_recharges_of(
     limit: i64,
     offset: i64,
 ) -> Result<(Vec<Recharge>, i64)> {
-    let items = sqlx::query_file_as!(Recharge, "src/connect/payments_recharges.sql", patient as _, limit, offset)
-        .fetch_all(&mut *conn)
-        .await?;
-    let total = sqlx::query_scalar!(
-        "select count(*) as \"count!\" from payment_orders where patient_id = $1 and status = 'SUCCESS'",
-        patient as _
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok((items, total))
+    let rows =
+        sqlx::query_file!("src/connect/payments_recharges.sql", patient as _, limit, offset).fetch_all(conn).await?;
+    let total = rows.first().map_or(0, |row| row.total);
+    let recharges = rows.into_iter().filter_map(|row| {
+        Some(Recharge {
+            id: row.id?,
+            order_id: row.order_id?,
+            amount: row.amount?,
+            bonus_amount: row.bonus_amount?,
+            balance_after: row.balance_after?,
+            created_at: row.created_at?,
+        })
+    });
+    Ok((recharges.collect(), total))
 }

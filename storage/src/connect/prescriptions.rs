@@ -95,6 +95,8 @@ pub struct Pdf {
     pub key: String,
     /// When it was rendered.
     pub generated_at: DateTime<Utc>,
+    /// Of the people as they are printed on it; unknown of one from before this was kept.
+    pub digest: Option<Vec<u8>>,
 }
 
 /// The prescription of a session.
@@ -192,7 +194,7 @@ pub async fn list_versions(conn: &mut PgConnection, id: PrescriptionId) -> Resul
 pub async fn find_pdf(conn: &mut PgConnection, id: PrescriptionId) -> Result<Option<Pdf>> {
     Ok(sqlx::query_as!(
         Pdf,
-        "select version, key, generated_at from prescription_pdfs where prescription_id = $1",
+        "select version, key, generated_at, digest from prescription_pdfs where prescription_id = $1",
         id as _
     )
     .fetch_optional(conn)
@@ -206,14 +208,15 @@ pub async fn find_pdf(conn: &mut PgConnection, id: PrescriptionId) -> Result<Opt
 /// When Postgres cannot be asked.
 pub async fn insert_pdf(conn: &mut PgConnection, id: PrescriptionId, pdf: &Pdf) -> Result<bool> {
     let done = sqlx::query!(
-        "insert into prescription_pdfs (prescription_id, version, key, generated_at)
-         select id, version, $3, $4 from (select id, version from prescriptions where id = $1 for share) p
+        "insert into prescription_pdfs (prescription_id, version, key, generated_at, digest)
+         select id, version, $3, $4, $5 from (select id, version from prescriptions where id = $1 for share) p
          where version = $2
          on conflict do nothing",
         id as _,
         pdf.version,
         pdf.key,
-        pdf.generated_at
+        pdf.generated_at,
+        pdf.digest
     )
     .execute(conn)
     .await?;
@@ -227,20 +230,20 @@ pub async fn insert_pdf(conn: &mut PgConnection, id: PrescriptionId, pdf: &Pdf) 
 pub async fn remove_pdf(conn: &mut PgConnection, id: PrescriptionId) -> Result<Option<Pdf>> {
     Ok(sqlx::query_as!(
         Pdf,
-        "delete from prescription_pdfs where prescription_id = $1 returning version, key, generated_at",
+        "delete from prescription_pdfs where prescription_id = $1 returning version, key, generated_at, digest",
         id as _
     )
     .fetch_optional(conn)
     .await?)
 }
 
-/// Forgets a PDF whose object is gone, unless another has taken its place.
+/// Forgets a PDF that is of no use any more, unless another has taken its place. Answers whether it did.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn remove_lost_pdf(conn: &mut PgConnection, id: PrescriptionId, key: &str) -> Result<()> {
-    sqlx::query!("delete from prescription_pdfs where prescription_id = $1 and key = $2", id as _, key)
+pub async fn remove_pdf_of(conn: &mut PgConnection, id: PrescriptionId, key: &str) -> Result<bool> {
+    let done = sqlx::query!("delete from prescription_pdfs where prescription_id = $1 and key = $2", id as _, key)
         .execute(conn)
         .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }

@@ -180,6 +180,10 @@ macro_rules! select_sessions {
     };
 }
 
+mod life;
+
+pub use life::{find_last_sign, take_idle, touch, touch_many, touch_of_users};
+
 /// One session.
 ///
 /// # Errors
@@ -391,44 +395,6 @@ pub async fn take_expired(conn: &mut PgConnection, now: DateTime<Utc>, limit: i6
     )
     .fetch_all(conn)
     .await?)
-}
-
-/// The ONGOING session in which nothing has happened for longest, since before `quiet_since`: no message, nobody in the
-/// room. Locked; those that another node works on, or in which something is happening, are skipped.
-///
-/// # Errors
-/// When Postgres cannot be asked.
-pub async fn take_idle(conn: &mut PgConnection, quiet_since: DateTime<Utc>) -> Result<Option<Session>> {
-    Ok(select_sessions!(
-        "where status = 'ONGOING' and last_activity_at <= $1
-           and not exists (select from messages m where m.session_id = sessions.id and m.created_at > $1)
-           and not exists (select from room_participants p where p.session_id = sessions.id)
-         order by last_activity_at limit 1 for update skip locked",
-        quiet_since
-    )
-    .fetch_optional(conn)
-    .await?)
-}
-
-/// Notes a sign of life in running sessions of these users. A session that somebody holds shows life by that: it is
-/// skipped, so that nodes with users of the same sessions never wait for each other in a circle.
-///
-/// # Errors
-/// When Postgres cannot be asked.
-pub async fn touch_of_users(conn: &mut PgConnection, users: &[UserId], at: DateTime<Utc>) -> Result<()> {
-    sqlx::query!(
-        "with live as (
-             select id from sessions
-             where status = 'ONGOING' and last_activity_at < $2 and (patient_id = any($1) or doctor_id = any($1))
-             for no key update skip locked
-         )
-         update sessions s set last_activity_at = $2 from live where s.id = live.id",
-        users as _,
-        at
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// All REQUESTED sessions of a patient or doctor, locked (an account is switched off).

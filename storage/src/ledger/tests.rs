@@ -12,6 +12,8 @@ use sqlx::{AssertSqlSafe, Connection, PgPool, Postgres, Transaction};
 use super::*;
 use crate::testing::{TestDb, database};
 
+mod found;
+
 struct World {
     pool: PgPool,
     database: TestDb,
@@ -212,6 +214,22 @@ async fn what_was_changed_behind_its_back_is_found() {
         .unwrap();
     let found = verify(&mut owner).await.unwrap();
     assert_eq!((found.total, found.unbalanced, found.wallets), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn the_time_of_a_wallet_never_goes_back() {
+    let world = World::new().await;
+    let patient = UserId::new();
+    for (seconds, latest) in [(10, 10), (5, 10), (20, 20)] {
+        let posting = Posting { at: AT + TimeDelta::seconds(seconds), ..recharge(patient, 100) };
+        post_alone(&world.pool, &posting).await.unwrap().unwrap();
+        let moved: DateTime<Utc> = sqlx::query_scalar("select updated_at from ledger_accounts where id = $1")
+            .bind(patient)
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+        assert_eq!(moved, AT + TimeDelta::seconds(latest));
+    }
 }
 
 /// A step of somebody's money.

@@ -66,6 +66,24 @@ async fn an_edit_keeps_the_slug_and_a_new_password_ends_logins() {
 }
 
 #[tokio::test]
+async fn an_edit_to_what_another_doctor_has_changes_nothing() {
+    let app = TestApp::start().await;
+    let (admin, doctor) = (app.admin().await, app.doctor().await);
+    let path = format!("doctors/{}", doctor.id);
+    let other = admin.post("doctors/", new_doctor("a@example.org")).await.expect(201);
+    let before = doctor.get("doctors/me/profile").await.expect(200);
+    for (field, value) in [("email", "A@Example.org"), ("registration_number", "REG-a@example.org")] {
+        let taken = admin.patch(&path, json!({"full_name": "Dr. Renamed", field: value})).await;
+        taken.refused_with(409, "DUPLICATE", &json!({"field": field}));
+    }
+    assert_eq!(doctor.get("doctors/me/profile").await.expect(200), before);
+    // The own ones again are no duplicates.
+    let own = json!({"email": "a@example.org", "registration_number": "REG-a@example.org"});
+    let path = format!("doctors/{}", other["id"].as_str().unwrap());
+    admin.patch(&path, own).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_doctor_switched_off_is_gone_and_open_requests_with_him() {
     let app = TestApp::start().await;
     let (admin, doctor, patient) = (app.admin().await, app.doctor().await, app.patient().await);

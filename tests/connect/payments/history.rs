@@ -59,6 +59,8 @@ async fn orders_and_recharges_are_pages_of_the_patients_own() {
     assert_eq!(moved["items"][0]["id"], newest["id"]);
     for path in ["analytics/user/orders", "analytics/user/recharges"] {
         assert_eq!(other.get(path).await.expect(200)["total"], 1, "{path}");
+        let beyond = patient.get(&format!("{path}?offset=50")).await.expect(200);
+        assert_eq!((&beyond["items"], beyond["total"].as_i64() > Some(1)), (&json!([]), true), "{path}");
     }
 }
 
@@ -75,4 +77,24 @@ async fn they_are_the_patients_alone_and_paged_as_all_lists() {
         let beyond = patient.get(&format!("{path}?offset=50")).await.expect(200);
         assert_eq!((&beyond["items"], &beyond["has_more"]), (&json!([]), &json!(false)));
     }
+}
+
+#[tokio::test]
+async fn whoever_reads_about_money_is_noted() {
+    let (app, patient) = start().await;
+    let id = order(&patient, 10_000).await;
+    super::verify(&patient, &id).await.expect(200);
+    let read = [
+        ("analytics/user/orders", "analytics.orders"),
+        ("analytics/user/recharges", "analytics.recharges"),
+        ("wallet/balance", "wallet.balance"),
+        ("wallet/transactions", "wallet.transactions"),
+    ];
+    for (path, action) in read {
+        patient.get(path).await.expect(200);
+        assert_eq!(app.audited(action, patient.id).await, 1, "{action}");
+    }
+    assert_eq!(app.audited("payment.read", patient.id).await, 1);
+    app.patient().await.get(&format!("{}/{id}/verify", super::ORDERS)).await.refused_plainly(404);
+    assert_eq!(app.audited("payment.read", patient.id).await, 1);
 }

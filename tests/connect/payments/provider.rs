@@ -65,6 +65,11 @@ async fn a_top_up_from_order_to_credit() {
     peer.attempt(&id, "PENDING", "500.10");
     assert_eq!(status(&patient, &id).await, "FAILED");
     peer.attempt(&id, "SUCCESS", "500.10");
+    // Whoever asks again and again about an attempt that failed is answered from what is stored, for some seconds.
+    let asked = peer.requests().len();
+    assert_eq!(status(&patient, &id).await, "FAILED");
+    assert_eq!(peer.requests().len(), asked);
+    app.advance(TimeDelta::seconds(5));
     let seen = verify(&patient, &id).await.expect(200);
     assert_eq!((&seen["status"], &seen["wallet_balance"]), (&json!("SUCCESS"), &json!(50_010)));
     // A credited order is not asked for any more.

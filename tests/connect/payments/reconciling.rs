@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use consilium::connect::payments::ops::{self, Decided, Decision};
 use consilium::jobs::payments::reconcile;
 use consilium_storage::connect::sandbox::Outcome;
+use consilium_storage::ids::OrderId;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{balance, money_events, order, pay_silently, play, start};
+use super::{balance, money_events, order, pay_silently, play, start, status};
 use crate::support::app::TestApp;
 use crate::support::cashfree::{CashfreePeer, Fault};
 use crate::support::client::Client;
@@ -149,7 +151,10 @@ async fn a_provider_that_is_away_is_asked_again_later() {
     app.advance(TimeDelta::hours(7));
     becomes(&app, &patient, &paid, "SUCCESS").await;
     assert_eq!((balance(&patient).await, app.flagged_payments().await.len()), (50_000, 0));
-    // One that the provider knows nothing of is left to an admin after weeks.
+    // One that the provider knows nothing of was not paid there in time …
+    becomes(&app, &patient, &gone, "EXPIRED").await;
+    assert!(app.flagged_payments().await.is_empty());
+    // … and is left to an admin after weeks.
     app.advance(TimeDelta::days(30));
     let deadline = Instant::now() + Duration::from_secs(20);
     while app.flagged_payments().await.is_empty() {
@@ -159,9 +164,91 @@ async fn a_provider_that_is_away_is_asked_again_later() {
     }
     let flagged = app.flagged_payments().await;
     assert_eq!((flagged.len(), flagged[0].id.0.as_str(), flagged[0].flag.as_str()), (1, gone.as_str(), "UNRESOLVED"));
-    assert_eq!(stored(&patient, &gone).await["status"], json!("PENDING"));
+    assert_eq!(stored(&patient, &gone).await["status"], json!("EXPIRED"));
     let asked = peer.requests().len();
     app.advance(TimeDelta::days(1));
     reconcile(&app.app).await.unwrap();
     assert_eq!(peer.requests().len(), asked, "nobody is asked any more");
+}
+
+/// Runs the job, seven hours later each time, until an order is left to an admin.
+async fn becomes_flagged(app: &TestApp) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while app.flagged_payments().await.is_empty() {
+        app.advance(TimeDelta::hours(7));
+        reconcile(&app.app).await.unwrap();
+        assert!(Instant::now() < deadline, "it is not flagged");
+    }
+}
+
+#[tokio::test]
+async fn what_another_provider_could_have_told_is_left_to_an_admin() {
+    let peer = CashfreePeer::start().await;
+    let (before, patient) = start_over(&peer).await;
+    let id = order(&patient, 50_000).await;
+    peer.attempt(&id, "SUCCESS", "500.00");
+    // Whoever still has the old settings cannot ask either.
+    peer.fail_always(Some(Fault::Internal));
+    let app = before.beside_with(|config| config.cashfree = None).await;
+    app.advance(TimeDelta::hours(1));
+    reconcile(&app.app).await.unwrap();
+    assert_eq!(stored(&patient, &id).await["status"], "PENDING");
+    assert!(app.flagged_payments().await.is_empty());
+    app.advance(TimeDelta::days(1));
+    becomes_flagged(&app).await;
+    let flagged = app.flagged_payments().await;
+    assert_eq!((flagged.len(), flagged[0].id.0.as_str(), flagged[0].flag.as_str()), (1, id.as_str(), "UNRESOLVED"));
+    assert_eq!((stored(&patient, &id).await["status"].as_str(), balance(&patient).await), (Some("EXPIRED"), 0));
+    // The old settings are there again for a moment: what became of it is known, and nobody has to look.
+    peer.fail_always(None);
+    assert_eq!(status(&patient, &id).await, "SUCCESS");
+    assert!(app.flagged_payments().await.is_empty());
+}
+
+async fn decide(app: &TestApp, id: &str, decision: Decision) -> Decided {
+    let mut tx = app.app.begin().await.unwrap();
+    let decided = ops::decide(&mut tx, &OrderId(id.to_owned()), decision).await.unwrap();
+    app.app.commit(tx).await.unwrap();
+    decided
+}
+
+#[tokio::test]
+async fn a_wrong_payment_expires_as_others_do_and_an_admin_settles_it() {
+    let peer = CashfreePeer::start().await;
+    let (app, patient) = start_over(&peer).await;
+    let (wrong, right) = (order(&patient, 50_000).await, order(&patient, 50_000).await);
+    for id in [&wrong, &right] {
+        peer.attempt(id, "SUCCESS", "5.00");
+        assert_eq!(status(&patient, id).await, "PENDING");
+    }
+    // The flag stops nobody from asking: the right payment may follow, and is credited then.
+    peer.attempt(&right, "SUCCESS", "500.00");
+    app.advance(TimeDelta::minutes(30));
+    becomes(&app, &patient, &right, "SUCCESS").await;
+    assert_eq!(stored(&patient, &wrong).await["status"], "PENDING");
+    app.advance(TimeDelta::hours(24));
+    becomes(&app, &patient, &wrong, "EXPIRED").await;
+    let asked = peer.requests().len();
+    app.advance(TimeDelta::days(1));
+    reconcile(&app.app).await.unwrap();
+    assert_eq!(peer.requests().len(), asked, "a wrong payment stays one");
+
+    // The patient's other money is with the provider in both cases: an admin has seen to it.
+    assert_eq!(app.flagged_payments().await.len(), 2);
+    assert_eq!(decide(&app, &right, Decision::Credit).await, Decided::Credited);
+    assert_eq!(decide(&app, &right, Decision::Dismiss).await, Decided::Done);
+    assert_eq!(decide(&app, &right, Decision::Dismiss).await, Decided::NotFlagged);
+    assert_eq!((balance(&patient).await, app.flagged_payments().await.len()), (50_000, 1));
+    assert_eq!(decide(&app, &wrong, Decision::Credit).await, Decided::Done);
+    assert_eq!(decide(&app, &wrong, Decision::Credit).await, Decided::Credited);
+    assert_eq!(decide(&app, "cf_order_nowhere", Decision::Dismiss).await, Decided::NotFlagged);
+    assert_eq!(
+        (stored(&patient, &wrong).await["status"].as_str(), balance(&patient).await),
+        (Some("SUCCESS"), 100_000)
+    );
+    assert!(app.flagged_payments().await.is_empty());
+    assert_eq!(money_events(&patient).await, ["payment.success", "wallet.updated"].repeat(2));
+    assert_eq!(app.audited("payment.credit", patient.id).await, 2);
+    assert_eq!(app.audited("payment.dismiss", patient.id).await, 1);
+    assert_eq!(app.ledger_adds_up().await, 2);
 }

@@ -165,6 +165,8 @@ async fn a_crash_while_it_is_charged_ends_nothing_and_the_next_end_charges_once(
     for (round, (first, next)) in (1_usize..).zip(rounds) {
         let id = m.ongoing().await;
         m.app.advance(TimeDelta::seconds(61));
+        // The timer charges no longer than somebody was there.
+        say(&m.patient, &id, "still here").await;
         let before = balance().await;
         // Somebody holds the wallet: the end has looked at everything else, and waits.
         let mut holder = m.app.app.begin().await.unwrap();

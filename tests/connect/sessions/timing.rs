@@ -6,7 +6,7 @@ use consilium_storage::connect::sessions;
 use consilium_storage::ids::SessionId;
 use serde_json::json;
 
-use crate::support::meeting::{Meeting, events_of, inbox, of, request, say, text, until, wait_for_events};
+use crate::support::meeting::{Meeting, events_of, inbox, of, request, say, text, time, until, wait_for_events};
 
 fn id_of(text: &str) -> SessionId {
     text.parse().unwrap()
@@ -105,6 +105,47 @@ async fn a_consultation_in_which_nothing_happens_ends_by_itself() {
     }
     sweeper::end_idle(&m.app.app).await.unwrap();
     assert_eq!(events_of(&m.patient, "session.ended").await.len(), 1);
+}
+
+#[tokio::test]
+async fn silence_costs_nothing() {
+    let m = Meeting::start().await;
+    m.app.fund(m.patient.id, 100_000).await;
+    // Both phones die: nobody has hung up.
+    let id = m.ongoing().await;
+    m.app.advance(TimeDelta::seconds(270));
+    say(&m.patient, &id, "can you hear me?").await;
+    m.app.advance(TimeDelta::hours(5));
+    sweeper::end_idle(&m.app.app).await.unwrap();
+    let ended = m.doctor.get(&format!("connect/sessions/{id}")).await.expect(200);
+    assert_eq!((&ended["status"], &ended["end_reason"]), (&json!("ENDED"), &json!("timeout")));
+    assert_eq!((&ended["billed_minutes"], &ended["amount"]), (&json!(5), &json!(2_500)));
+    assert!((270..300).contains(&ended["duration_seconds"].as_i64().unwrap()), "{ended}");
+    assert!(time(&ended["ended_at"]) - time(&ended["started_at"]) >= TimeDelta::hours(5), "{ended}");
+    assert_eq!(m.patient.get("wallet/balance").await.expect(200)["balance"], 97_500);
+
+    // Somebody who is only connected is there as well.
+    let id = m.ongoing().await;
+    let socket = m.doctor.socket(None).await;
+    m.app.advance(TimeDelta::seconds(570));
+    sweeper::end_idle(&m.app.app).await.unwrap();
+    socket.close().await;
+    until("the connection is gone", || m.app.app.engine.hub().is_empty()).await;
+    m.app.advance(TimeDelta::hours(5));
+    sweeper::end_idle(&m.app.app).await.unwrap();
+    let ended = m.patient.get(&format!("connect/sessions/{id}")).await.expect(200);
+    assert_eq!(
+        (&ended["status"], &ended["billed_minutes"], &ended["amount"]),
+        (&json!("ENDED"), &json!(10), &json!(5_000))
+    );
+
+    // Nobody came at all.
+    let id = m.ongoing().await;
+    m.app.advance(TimeDelta::hours(5));
+    sweeper::end_idle(&m.app.app).await.unwrap();
+    let ended = m.patient.get(&format!("connect/sessions/{id}")).await.expect(200);
+    assert_eq!((&ended["status"], &ended["billed_minutes"], &ended["amount"]), (&json!("ENDED"), &json!(0), &json!(0)));
+    assert_eq!(m.app.ledger_adds_up().await, 3);
 }
 
 #[tokio::test]

@@ -32,30 +32,38 @@ pub async fn settle(app: &App, id: &OrderId, report: &Report) -> Result<Option<S
             payments::set_final(tx.conn(), id).await?;
             expire(&mut tx, &order).await?
         }
-        Report::Paid(paid) => pay(&mut tx, &order, paid).await?,
+        Report::Paid(paid) => pay(app, &mut tx, &order, paid).await?,
     };
     app.commit(tx).await?;
     Ok(Some(status))
 }
 
 /// Credits the amount and the bonus, if exactly the order's amount was paid.
-async fn pay(tx: &mut Tx, order: &Order, paid: &Paid) -> Result<Status> {
-    let Ok(Step::To(status)) = payment::transition(order.status, payment::Event::Paid) else { return Ok(order.status) };
-    if !paid.is(order.amount) {
-        flag(tx, order, Flag::AmountDiffers, paid.payment_amount.paise()).await?;
+async fn pay(app: &App, tx: &mut Tx, order: &Order, paid: &Paid) -> Result<Status> {
+    if payment::transition(order.status, payment::Event::Paid) != Ok(Step::To(Status::Success)) {
         return Ok(order.status);
     }
+    if !paid.is(order.amount) {
+        flag(tx, order, Flag::AmountDiffers, paid.payment_amount.paise()).await?;
+        return lapse_for_good(app, tx, order).await;
+    }
+    credit(tx, order, paid.payment_id.as_deref()).await?;
+    note(tx, order, "system", "payment.credit").await?;
+    count("success");
+    Ok(Status::Success)
+}
+
+/// Credits an order that was not credited, and tells its patient.
+pub(super) async fn credit(tx: &mut Tx, order: &Order, payment_id: Option<&str>) -> Result<()> {
     let now = tx.now();
-    let credited = payments::credit(tx.conn(), order, paid.payment_id.as_deref(), now).await?;
+    let credited = payments::credit(tx.conn(), order, payment_id, now).await?;
     let balance = credited.ok_or_else(|| Error::internal("an order that was not paid had been credited"))?;
     let parties = [order.patient_id];
     let changed = PaymentChanged { order_id: order.id.clone(), balance };
     tx.emit(Event::PaymentSuccess(changed), &parties);
     let updated = WalletUpdated { order_id: Some(order.id.clone()), session_id: None, balance };
     tx.emit(Event::WalletUpdated(updated), &parties);
-    note(tx, order, "payment.credit").await?;
-    count("success");
-    Ok(status)
+    Ok(())
 }
 
 /// A failed attempt is told once; the order may still be paid.
@@ -67,7 +75,7 @@ async fn fail(tx: &mut Tx, order: &Order) -> Result<Status> {
             let balance = held.map_or(Paise::ZERO, |held| held.balance);
             let changed = PaymentChanged { order_id: order.id.clone(), balance };
             tx.emit(Event::PaymentFailed(changed), &[order.patient_id]);
-            note(tx, order, "payment.fail").await?;
+            note(tx, order, "system", "payment.fail").await?;
             count("failed");
             Ok(status)
         }
@@ -80,7 +88,7 @@ async fn expire(tx: &mut Tx, order: &Order) -> Result<Status> {
     match payment::transition(order.status, payment::Event::Expired) {
         Ok(Step::To(status)) => {
             payments::set_unpaid(tx.conn(), &order.id, status).await?;
-            note(tx, order, "payment.expire").await?;
+            note(tx, order, "system", "payment.expire").await?;
             count("expired");
             Ok(status)
         }
@@ -97,15 +105,29 @@ async fn lapse(app: &App, tx: &mut Tx, order: &Order) -> Result<Status> {
     expire(tx, order).await
 }
 
-/// Leaves an order to an admin that the provider could not or would not tell of for so long.
+/// As [`lapse`], and then the provider is not asked again: a wrong payment stays one. The right one is still taken when it
+/// is told.
+async fn lapse_for_good(app: &App, tx: &mut Tx, order: &Order) -> Result<Status> {
+    if app.now() >= order.expires_at {
+        payments::set_final(tx.conn(), &order.id).await?;
+    }
+    lapse(app, tx, order).await
+}
+
+/// The provider could not or would not tell of an order. One that it does not know is EXPIRED after its time, as nobody
+/// paid it there; after so long, any is, and it is left to an admin.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn give_up_after(app: &App, id: &OrderId, patience: TimeDelta) -> Result<()> {
+pub async fn leave_untold(app: &App, id: &OrderId, is_unknown: bool, patience: TimeDelta) -> Result<()> {
     let mut tx = app.begin().await?;
     let Some(order) = payments::find_for_update(tx.conn(), id).await? else { return Ok(()) };
-    if tx.now() - order.created_at >= patience {
+    let is_given_up = tx.now() - order.created_at >= patience;
+    if is_given_up && order.status != Status::Success {
         flag(&mut tx, &order, Flag::Unresolved, None).await?;
+        lapse_for_good(app, &mut tx, &order).await?;
+    } else if is_unknown {
+        lapse(app, &mut tx, &order).await?;
     }
     app.commit(tx).await
 }
@@ -114,7 +136,7 @@ pub async fn give_up_after(app: &App, id: &OrderId, patience: TimeDelta) -> Resu
 async fn flag(tx: &mut Tx, order: &Order, flag: Flag, paid: Option<Paise>) -> Result<()> {
     let now = tx.now();
     if payments::set_flag(tx.conn(), &order.id, flag, paid, now).await? {
-        note(tx, order, "payment.flag").await?;
+        note(tx, order, "system", "payment.flag").await?;
         metrics::counter!("consilium_payments_flagged_total", "reason" => flag.as_str()).increment(1);
         tracing::error!(
             order.id = %order.id,
@@ -127,9 +149,9 @@ async fn flag(tx: &mut Tx, order: &Order, flag: Flag, paid: Option<Paise>) -> Re
     Ok(())
 }
 
-async fn note(tx: &mut Tx, order: &Order, action: &str) -> Result<()> {
+pub(super) async fn note(tx: &mut Tx, order: &Order, role: &str, action: &str) -> Result<()> {
     let subject = Some(order.patient_id);
-    let entry = Entry { at: tx.now(), actor: None, role: "system", action, subject, session: None };
+    let entry = Entry { at: tx.now(), actor: None, role, action, subject, session: None };
     Ok(audit::append(tx.conn(), entry).await?)
 }
 

@@ -12,6 +12,7 @@ use consilium_storage::connect::doctors::profile::Doctor;
 use consilium_storage::connect::prescriptions::{Medication, Prescription};
 use krilla::Document;
 use krilla::metadata::Metadata;
+use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use self::sheet::{BODY, Column, Sheet};
@@ -34,6 +35,22 @@ pub(super) struct Printed {
     pub(super) patient: Patient,
     /// What it says.
     pub(super) prescription: Prescription,
+}
+
+impl Printed {
+    /// Tells whether the same people are printed: who changes their name or number wants it on the paper, too. What is
+    /// prescribed is not in it, that has a version.
+    ///
+    /// # Errors
+    /// When it cannot be written, which no text leads to.
+    pub(super) fn digest(&self) -> Result<Vec<u8>> {
+        let (doctor, patient) = (&self.doctor, &self.patient);
+        let people = (
+            (&doctor.full_name, &doctor.degrees, &doctor.speciality_category, registration(doctor)),
+            (patient_name(patient), patient.age, patient.sex.map(sex)),
+        );
+        Ok(Sha256::digest(serde_json::to_vec(&people).map_err(Error::internal)?).to_vec())
+    }
 }
 
 /// The PDF, made on a thread that may block.

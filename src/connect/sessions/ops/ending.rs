@@ -46,14 +46,14 @@ pub async fn end(
         return Ok(view);
     }
     caller.note(&mut tx, "session.end", session.patient_id, Some(id)).await?;
-    let view = end_locked(app, &mut tx, session, actor(party), body).await?;
+    let view = end_locked(app, &mut tx, session, actor(party), body, None).await?;
     app.commit_for(tx, origin, &view).await?;
     close_room(app, id);
     Ok(view)
 }
 
-/// ONGOING to ENDED by the idle timer, for one session in which nothing has happened since this time. Answers whether
-/// there was one.
+/// ONGOING to ENDED by the idle timer, for one session in which nothing has happened since this time: it is charged up to
+/// its last sign of life, not for the silence after it. Answers whether there was one.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
@@ -71,13 +71,22 @@ pub async fn end_one_idle(app: &App, quiet_since: DateTime<Utc>) -> Result<bool>
     };
     audit::append(tx.conn(), entry).await?;
     let body = EndSession { reason: Some("timeout".to_owned()), note: None };
-    end_locked(app, &mut tx, session, Actor::System, body).await?;
+    let alive = sessions::find_last_sign(tx.conn(), id).await?;
+    end_locked(app, &mut tx, session, Actor::System, body, Some(alive)).await?;
     app.commit(tx).await?;
     close_room(app, id);
     Ok(true)
 }
 
-async fn end_locked(app: &App, tx: &mut Tx, mut session: Session, by: Actor, body: EndSession) -> Result<SessionEnded> {
+/// `until` is the end of what is charged, where that is not the end of the session.
+async fn end_locked(
+    app: &App,
+    tx: &mut Tx,
+    mut session: Session,
+    by: Actor,
+    body: EndSession,
+    until: Option<DateTime<Utc>>,
+) -> Result<SessionEnded> {
     let now = tx.now();
     let parties = session.parties();
     let started = session.started_at.unwrap_or(now);
@@ -85,7 +94,7 @@ async fn end_locked(app: &App, tx: &mut Tx, mut session: Session, by: Actor, bod
     // session ends neither before it started nor before its last message.
     let last = messages::find_last_at(tx.conn(), session.id).await?;
     let ended_at = now.max(started).max(last.unwrap_or(started));
-    let bill = rules::bill(started, ended_at, session.rate_per_minute, app.config.charging);
+    let bill = rules::bill(started, until.unwrap_or(ended_at), session.rate_per_minute, app.config.charging);
     let charge = charge(tx, &session, &bill).await?;
     let end = End {
         at: ended_at,
