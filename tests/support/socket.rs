@@ -35,6 +35,7 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
+    /// Opens a connection; or the status and body of the refusal, 0 and the error where nobody answers.
     pub(crate) async fn open(url: &str, token: Option<&str>) -> Result<Self, (u16, Value)> {
         let mut request = url.into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", "consilium.v1".parse().unwrap());
@@ -50,7 +51,7 @@ impl Socket {
                 let body = response.body().as_deref().unwrap_or_default();
                 Err((response.status().as_u16(), serde_json::from_slice(body).unwrap_or(Value::Null)))
             }
-            Err(error) => panic!("no WebSocket: {error}"),
+            Err(error) => Err((0, Value::String(error.to_string()))),
         }
     }
 
