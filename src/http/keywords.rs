@@ -30,7 +30,8 @@ pub(super) fn check(schema: &Value, value: &Value, place: &str, issues: &mut Vec
     let Some(members) = value.as_object() else { return };
     for (name, property) in properties(schema) {
         let Some(text) = members.get(name).and_then(Value::as_str) else { continue };
-        if let Some((kind, msg)) = fault(property, text, members) {
+        let is_faulty = |name: &str| issues.iter().any(|issue| issue.loc == [Value::from(place), Value::from(name)]);
+        if let Some((kind, msg)) = fault(property, text, members, is_faulty) {
             add(place, name, kind, msg, issues);
         }
     }
@@ -58,9 +59,15 @@ fn add(place: &str, name: &str, kind: &'static str, msg: String, issues: &mut Ve
     }
 }
 
-fn fault(property: &Value, text: &str, members: &Map<String, Value>) -> Option<(&'static str, String)> {
+/// `is_faulty` knows the members that have a fault already: nothing is held against them.
+fn fault(
+    property: &Value,
+    text: &str,
+    members: &Map<String, Value>,
+    is_faulty: impl Fn(&str) -> bool,
+) -> Option<(&'static str, String)> {
     let against = |keyword: &str| {
-        let name = property.get(keyword)?.as_str()?;
+        let name = property.get(keyword)?.as_str().filter(|name| !is_faulty(name))?;
         Some((name, members.get(name)?.as_str()?))
     };
     if let Some((name, last)) = against(NOT_AFTER)
@@ -142,6 +149,15 @@ mod tests {
         let wrong = r#"{"text": "😀😀x", "amount": 500.00000000000000000001}"#;
         let expected = [(json!(["body", "text"]), "string_too_long"), (json!(["body", "amount"]), "value_error")];
         assert_eq!(found(&schema, wrong), expected);
+    }
+
+    #[test]
+    fn nothing_is_held_against_what_is_wrong_itself() {
+        let schema = json!({"properties": {"until": {"x-not-before": "since"}}});
+        let mut issues = vec![Issue::body("since", "date_parsing", "no day")];
+        let turned = json!({"since": "2026-02-02T00:00:00Z", "until": "2026-02-01"});
+        check(&schema, &turned, "body", &mut issues);
+        assert_eq!(issues.len(), 1);
     }
 
     #[test]

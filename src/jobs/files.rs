@@ -24,16 +24,23 @@ const STALE: TimeDelta = TimeDelta::hours(24);
 /// When Postgres cannot be asked, or the store cannot be reached.
 pub async fn sweep(app: &App) -> Result<()> {
     lapse(app).await?;
+    // Also first, as the rest may take long or end here.
+    tell_refused(app).await?;
     // Also what finds out that a store is back that was not asked for a while.
     app.files.check().await?;
     while remove_due(app).await? {}
-    let refused = files::count_refused(&mut *app.conn().await?).await?;
-    metrics::gauge!("consilium_file_removals_refused").set(refused as f64);
+    tell_refused(app).await?;
     Ok(app.files.sweep((app.now() - STALE).into()).await?)
 }
 
-/// Removes some of what is due. Answers whether to go on: a store that went away meanwhile is left alone, and what else is
-/// due keeps its attempts.
+async fn tell_refused(app: &App) -> Result<()> {
+    let refused = files::count_refused(&mut *app.conn().await?).await?;
+    metrics::gauge!("consilium_file_removals_refused").set(refused as f64);
+    Ok(())
+}
+
+/// Removes some of what is due. Answers whether to go on: a store that went away meanwhile is left alone, and what
+/// was not taken yet keeps its attempts.
 async fn remove_due(app: &App) -> Result<bool> {
     let taken = files::take_due(&mut *app.conn().await?, app.now(), LEASE, ROUND).await?;
     for due in &taken {

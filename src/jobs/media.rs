@@ -179,6 +179,10 @@ pub async fn survey(app: &App) -> Result<bool> {
     let last = media::last_request(&mut *app.conn().await?).await?;
     let is_worth_it = last.is_some_and(|last| now - last < SURVEYED);
     if !is_worth_it || !turns::take(&mut *app.conn().await?, "media survey", now, SURVEY_TURN).await? {
+        // Only a call finds out that it is back, and nobody else may make one on this node.
+        if app.media.is_away() {
+            app.media.open_rooms().await.ok();
+        }
         return Ok(false);
     }
     // Where it is away the gateway has said so.
@@ -287,11 +291,12 @@ async fn admit_present(app: &App, seen: &[Seen], before: DateTime<Utc>) -> Resul
 
 async fn admit(app: &App, id: SessionId, unknown: &[&Participant], before: DateTime<Utc>) -> Result<()> {
     let mut tx = app.begin().await?;
-    let found = sessions::find(tx.conn(), id).await?;
-    // It may have ended meanwhile.
+    let found = sessions::find_for_update(tx.conn(), id).await?;
+    // It may have ended meanwhile, or the word of it has come.
     let Some(session) = found.filter(|session| session.status == Status::Ongoing) else { return Ok(()) };
-    for one in unknown {
-        // Unless the word of it has come meanwhile.
+    let now = tx.now();
+    let known = media::list_joined(tx.conn(), &[id], now).await?;
+    for one in unknown.iter().filter(|one| known.iter().all(|(_, identity)| *identity != one.identity)) {
         if media::set_joined(tx.conn(), id, &one.identity, before).await? {
             let joined = ParticipantChanged { session_id: id, identity: one.identity.clone(), at: one.joined_at };
             tx.emit(Event::ParticipantJoined(joined), &session.parties());

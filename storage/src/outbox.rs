@@ -246,12 +246,17 @@ pub async fn retry(conn: &mut PgConnection, which: Which<'_>, now: DateTime<Utc>
         Which::All(kind) => (None, kind),
     };
     let revived = sqlx::query!(
-        "update outbox o set dead_at = null, attempts = 0, due_at = $3
-         where o.dead_at is not null and (o.expires_at is null or o.expires_at > $3)
-           and ($1::bigint is null or o.id = $1) and ($2::text is null or o.kind = $2)
-           and (o.topic is null or not exists (
-               select from outbox l where l.topic = o.topic and l.id > o.id and l.dead_at is null
-           ))",
+        "with chosen as (
+             select o.id from outbox o
+             where o.dead_at is not null and (o.expires_at is null or o.expires_at > $3)
+               and ($1::bigint is null or o.id = $1) and ($2::text is null or o.kind = $2)
+               and (o.topic is null or not exists (
+                   select from outbox l where l.topic = o.topic and l.id > o.id and l.dead_at is null
+               ))
+             -- Whoever takes a later job of their topics holds them to let them expire.
+             for update of o skip locked
+         )
+         update outbox o set dead_at = null, attempts = 0, due_at = $3 from chosen where o.id = chosen.id",
         id,
         kind,
         now

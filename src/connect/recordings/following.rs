@@ -14,7 +14,7 @@ use consilium_storage::states::recording::{self, Status, transition};
 use consilium_storage::tx::Tx;
 use futures_util::{StreamExt, stream};
 
-use super::ops::{count, fail_locked, held_session, stop_locked};
+use super::ops::{LATE_FILE, count, fail_locked, held_session, stop_locked};
 use crate::app::App;
 use crate::connect::stored;
 use crate::error::Result;
@@ -241,9 +241,16 @@ fn is_overdue(recording: &Recording, now: DateTime<Utc>) -> bool {
     now - recording.stopped_at.unwrap_or(recording.heard_at) >= SILENCE
 }
 
-/// Whether the recorder should not be at it any more.
-fn is_over(recording: &Recording, act: Act) -> bool {
-    !matches!(recording.status, Status::Starting | Status::Recording) || matches!(act, Act::Fail(_))
+/// Whether the recorder is to be told now that it should not be at it any more: each round, and after a day, when it has
+/// not listened, with each sign of life.
+fn is_over(recording: &Recording, act: Act, now: DateTime<Utc>) -> bool {
+    let is_old = now - recording.stopped_at.unwrap_or(recording.requested_at) >= FORGET;
+    match (recording.status, act) {
+        (_, Act::Fail(_)) => true,
+        (Status::Starting | Status::Recording, _) => false,
+        (_, Act::Wait) => !is_old,
+        _ => true,
+    }
 }
 
 /// Looks at every recording that the recorder may still be at.
@@ -272,7 +279,7 @@ async fn look(app: &App, active: Option<&[Listed]>, recording: Recording) -> Res
     let known = known(app, active, &recording).await;
     let act = decide(&recording, &known, app.now(), app.files.disk().is_none());
     if let Known::Active(egress_id) = &known
-        && is_over(&recording, act)
+        && is_over(&recording, act, app.now())
     {
         // Heard by the next round if not now.
         app.media.stop_recording(egress_id).await.ok();
@@ -299,7 +306,13 @@ async fn look(app: &App, active: Option<&[Listed]>, recording: Recording) -> Res
             note(&mut tx, &session, "recording.fail").await?;
             fail_locked(&mut tx, &session, found, is_settled.then_some(now)).await?;
         }
-        (None, _) => settle(&mut tx, found).await?,
+        (None, _) => {
+            if matches!(found.status, Status::Failed | Status::Dropped) {
+                // It may still be sending what it had.
+                stored::give_up(&mut tx, &found.object(), now + LATE_FILE).await?;
+            }
+            settle(&mut tx, found).await?;
+        }
     }
     app.commit(tx).await
 }
@@ -386,7 +399,10 @@ mod tests {
                     Act::Wait | Act::Heard | Act::Seek => false,
                 };
                 assert_eq!(ends, !goes_on, "{status:?} {known:?}: {act:?}");
-                assert!(!goes_on || is_over(&recording, act) == status.is_final(), "{status:?} {known:?}: {act:?}");
+                assert!(
+                    !goes_on || is_over(&recording, act, now) == status.is_final(),
+                    "{status:?} {known:?}: {act:?}"
+                );
             }
         }
     }
@@ -434,8 +450,8 @@ mod tests {
         let now = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(9);
         for status in Status::ALL {
             let is_open = matches!(status, Status::Starting | Status::Recording);
-            assert_eq!(is_over(&recording(status, GRACE, now), Act::Wait), !is_open);
-            assert!(is_over(&recording(status, GRACE, now), Act::Fail(false)));
+            assert_eq!(is_over(&recording(status, GRACE, now), Act::Wait, now), !is_open);
+            assert!(is_over(&recording(status, GRACE, now), Act::Fail(false), now));
         }
     }
 

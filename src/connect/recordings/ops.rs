@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(6);
 const GLANCE: Duration = Duration::from_millis(100);
 
 /// How long after a recording came to nothing its file is removed: the recorder may still be sending it.
-const LATE_FILE: TimeDelta = TimeDelta::hours(24);
+pub(super) const LATE_FILE: TimeDelta = TimeDelta::hours(24);
 
 /// What a start finds.
 enum Found {

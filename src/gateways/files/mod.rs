@@ -149,7 +149,7 @@ impl Files {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn pass(&self, sink: &mut dyn Sink, bytes: Bytes) -> Result<(), StoreError> {
-        sink.write(bytes).await.inspect_err(|_| self.learn(false))
+        sink.write(bytes).await.inspect_err(|error| self.learn_of(error))
     }
 
     /// All bytes were written: now the object exists.
@@ -158,7 +158,10 @@ impl Files {
     /// When the store cannot be reached.
     pub async fn finish(&self, sink: Box<dyn Sink>) -> Result<(), StoreError> {
         let done = in_time(LIMIT, sink.finish()).await;
-        self.learn(done.is_ok());
+        match &done {
+            Ok(()) => self.learn(true),
+            Err(error) => self.learn_of(error),
+        }
         counted("write", done)
     }
 
@@ -267,6 +270,13 @@ impl Files {
         }
     }
 
+    /// Of one object a refusal says nothing of the others.
+    fn learn_of(&self, error: &StoreError) {
+        if !error.is_refusal {
+            self.learn(false);
+        }
+    }
+
     /// One call: counted, bounded in time, and not made at all while a store far away does not answer.
     async fn call<T>(&self, name: &'static str, work: Answer<'_, T>) -> Result<T, StoreError> {
         self.call_within(LIMIT, name, work).await
@@ -277,10 +287,10 @@ impl Files {
             return Err(turned_away());
         }
         let done = in_time(limit, work).await;
-        // Of one object a refusal says nothing of the others; of the look at the whole store it does.
-        let is_of_one = name != "check" && done.as_ref().is_err_and(|error| error.is_refusal);
-        if !is_of_one {
-            self.learn(done.is_ok());
+        match &done {
+            // Of the look at the whole store a refusal says everything.
+            Err(error) if name != "check" => self.learn_of(error),
+            _ => self.learn(done.is_ok()),
         }
         counted(name, done)
     }

@@ -64,6 +64,8 @@ pub enum Flag {
     AmountDiffers,
     /// The provider could not tell what became of it, for weeks.
     Unresolved,
+    /// It was paid after all, though an admin had seen to it as one that was not: the money may be on its way back.
+    PaidAfterAll,
 }
 
 impl Flag {
@@ -73,6 +75,7 @@ impl Flag {
         match self {
             Self::AmountDiffers => "AMOUNT_DIFFERS",
             Self::Unresolved => "UNRESOLVED",
+            Self::PaidAfterAll => "PAID_AFTER_ALL",
         }
     }
 }
@@ -241,7 +244,8 @@ pub async fn set_asked(conn: &mut PgConnection, id: &OrderId, now: DateTime<Utc>
     Ok(done.rows_affected() == 1)
 }
 
-/// Flags an order for an admin; the first reason stands. Answers whether it is the first.
+/// Flags an order for an admin; the first reason stands, and what an admin has dismissed is not said again. Answers whether
+/// it is news.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
@@ -254,7 +258,8 @@ pub async fn set_flag(
 ) -> Result<bool> {
     let done = sqlx::query!(
         "update payment_orders set flag = $2, flagged_amount = $3, flagged_at = $4
-         where id = $1 and flag is null",
+         where id = $1 and flag is null
+           and (dismissed is null or dismissed <> $2 or dismissed_amount is distinct from $3)",
         id as _,
         flag.as_str(),
         paid as _,
@@ -265,7 +270,7 @@ pub async fn set_flag(
     Ok(done.rows_affected() == 1)
 }
 
-/// An admin has looked at an order. Answers whether it was flagged.
+/// An admin counts an order as paid. Answers whether it was flagged.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
@@ -274,6 +279,36 @@ pub async fn clear_flag(conn: &mut PgConnection, id: &OrderId) -> Result<bool> {
         .execute(conn)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// An admin has seen to an order elsewhere, which is remembered. Answers whether it was flagged.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn dismiss(conn: &mut PgConnection, id: &OrderId) -> Result<bool> {
+    let done = sqlx::query!(
+        "update payment_orders set dismissed = flag, dismissed_amount = flagged_amount, flag = null
+         where id = $1 and flag is not null",
+        id as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Whether an admin has seen to an order as one of which nothing is known: what is heard of it later is not credited
+/// unseen. A wrong payment is another matter: the right one may still follow.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn is_seen_to(conn: &mut PgConnection, id: &OrderId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        "select coalesce(dismissed in ('UNRESOLVED', 'PAID_AFTER_ALL'), false) as \"seen_to!\"
+         from payment_orders where id = $1",
+        id as _
+    )
+    .fetch_one(conn)
+    .await?)
 }
 
 /// Orders that an admin has to look at, the oldest first; some of them where there are more.

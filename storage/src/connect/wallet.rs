@@ -65,28 +65,23 @@ pub async fn list(
     limit: i64,
     offset: i64,
 ) -> Result<(Vec<Transaction>, i64)> {
-    let kind = kind.map(Kind::as_str);
-    let items = sqlx::query_as!(
-        Transaction,
-        "select p.id, p.kind, e.amount, e.balance_after as \"balance_after!: Paise\", p.reference_type,
-                p.reference_id, p.description, p.at
-         from ledger_entries e join ledger_postings p on p.id = e.posting_id
-         where e.account_id = $1 and e.seq is not null and ($2::text is null or p.kind = $2)
-         order by e.seq desc limit $3 offset $4",
-        patient as _,
-        kind,
-        limit,
-        offset
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    let total = sqlx::query_scalar!(
-        "select count(*) as \"count!\" from ledger_entries e join ledger_postings p on p.id = e.posting_id
-         where e.account_id = $1 and e.seq is not null and ($2::text is null or p.kind = $2)",
-        patient as _,
-        kind
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok((items, total))
+    let rows =
+        sqlx::query_file!("src/connect/wallet_transactions.sql", patient as _, kind.map(Kind::as_str), limit, offset)
+            .fetch_all(conn)
+            .await?;
+    let total = rows.first().map_or(0, |row| row.total);
+    // A page past the end is one row that has the total alone.
+    let items = rows.into_iter().filter_map(|row| {
+        Some(Transaction {
+            id: row.id?,
+            kind: row.kind?,
+            amount: row.amount?,
+            balance_after: row.balance_after?,
+            reference_type: row.reference_type?,
+            reference_id: row.reference_id?,
+            description: row.description?,
+            at: row.at?,
+        })
+    });
+    Ok((items.collect(), total))
 }

@@ -252,3 +252,38 @@ async fn a_wrong_payment_expires_as_others_do_and_an_admin_settles_it() {
     assert_eq!(app.audited("payment.dismiss", patient.id).await, 1);
     assert_eq!(app.ledger_adds_up().await, 2);
 }
+
+#[tokio::test]
+async fn what_an_admin_has_dismissed_is_neither_said_again_nor_credited_unseen() {
+    let peer = CashfreePeer::start().await;
+    let (app, patient) = start_over(&peer).await;
+    let wrong = order(&patient, 50_000).await;
+    peer.attempt(&wrong, "SUCCESS", "5.00");
+    assert_eq!(status(&patient, &wrong).await, "PENDING");
+    assert_eq!(decide(&app, &wrong, Decision::Dismiss).await, Decided::Done);
+    assert_eq!(status(&patient, &wrong).await, "PENDING");
+    assert!(app.flagged_payments().await.is_empty(), "the same payment is no news");
+    // The right one that follows is.
+    peer.attempt(&wrong, "SUCCESS", "500.00");
+    assert_eq!((status(&patient, &wrong).await.as_str(), balance(&patient).await), ("SUCCESS", 50_000));
+
+    // Nothing can be known of an order for weeks: an admin refunds it at the provider.
+    let lost = order(&patient, 50_000).await;
+    peer.attempt(&lost, "SUCCESS", "500.00");
+    peer.fail_always(Some(Fault::Internal));
+    app.advance(TimeDelta::days(30));
+    becomes_flagged(&app).await;
+    assert_eq!(decide(&app, &lost, Decision::Dismiss).await, Decided::Done);
+    peer.fail_always(None);
+    app.advance(TimeDelta::minutes(1));
+    assert_eq!((status(&patient, &lost).await.as_str(), balance(&patient).await), ("EXPIRED", 50_000));
+    let flagged = app.flagged_payments().await;
+    assert_eq!(
+        (flagged.len(), flagged[0].id.0.as_str(), flagged[0].flag.as_str()),
+        (1, lost.as_str(), "PAID_AFTER_ALL")
+    );
+    assert_eq!(decide(&app, &lost, Decision::Credit).await, Decided::Done);
+    assert_eq!((status(&patient, &lost).await.as_str(), balance(&patient).await), ("SUCCESS", 100_000));
+    assert!(app.flagged_payments().await.is_empty());
+    assert_eq!(app.ledger_adds_up().await, 2);
+}

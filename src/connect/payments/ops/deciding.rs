@@ -39,7 +39,11 @@ pub async fn decide(tx: &mut Tx, id: &OrderId, decision: Decision) -> Result<Dec
     if decision == Decision::Credit && !may_credit {
         return Ok(Decided::Credited);
     }
-    if !payments::clear_flag(tx.conn(), id).await? {
+    let was_flagged = match decision {
+        Decision::Credit => payments::clear_flag(tx.conn(), id).await?,
+        Decision::Dismiss => payments::dismiss(tx.conn(), id).await?,
+    };
+    if !was_flagged {
         return Ok(Decided::NotFlagged);
     }
     match decision {

@@ -38,13 +38,17 @@ pub async fn settle(app: &App, id: &OrderId, report: &Report) -> Result<Option<S
     Ok(Some(status))
 }
 
-/// Credits the amount and the bonus, if exactly the order's amount was paid.
+/// Credits the amount and the bonus, if exactly the order's amount was paid and no admin has seen to it otherwise.
 async fn pay(app: &App, tx: &mut Tx, order: &Order, paid: &Paid) -> Result<Status> {
     if payment::transition(order.status, payment::Event::Paid) != Ok(Step::To(Status::Success)) {
         return Ok(order.status);
     }
     if !paid.is(order.amount) {
         flag(tx, order, Flag::AmountDiffers, paid.payment_amount.paise()).await?;
+        return lapse_for_good(app, tx, order).await;
+    }
+    if payments::is_seen_to(tx.conn(), &order.id).await? {
+        flag(tx, order, Flag::PaidAfterAll, paid.payment_amount.paise()).await?;
         return lapse_for_good(app, tx, order).await;
     }
     credit(tx, order, paid.payment_id.as_deref()).await?;
