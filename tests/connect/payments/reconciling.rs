@@ -270,7 +270,7 @@ async fn what_an_admin_has_dismissed_is_neither_said_again_nor_credited_unseen()
     // Nothing can be known of an order for weeks: an admin refunds it at the provider.
     let lost = order(&patient, 50_000).await;
     peer.attempt(&lost, "SUCCESS", "500.00");
-    peer.fail_always(Some(Fault::Internal));
+    peer.fail_always(Some(Fault::Refused));
     app.advance(TimeDelta::days(30));
     becomes_flagged(&app).await;
     assert_eq!(decide(&app, &lost, Decision::Dismiss).await, Decided::Done);
