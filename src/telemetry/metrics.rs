@@ -168,7 +168,7 @@ pub static METRICS: &[Metric] = &[
     // Payments
     counter("consilium_payments_total", &[one_of("outcome", &["success", "failed", "expired"])], Unit::Count, "Top-up orders that were settled"),
     counter("consilium_payments_reconciled_total", &[], Unit::Count, "Paid orders that were found by asking unasked: their webhooks were lost"),
-    counter("consilium_payments_flagged_total", &[one_of("reason", &["AMOUNT_DIFFERS", "UNRESOLVED"])], Unit::Count, "Payments left to an admin: consilium payments flagged"),
+    counter("consilium_payments_flagged_total", &[one_of("reason", &["AMOUNT_DIFFERS", "UNRESOLVED", "PAID_AFTER_ALL"])], Unit::Count, "Payments left to an admin: consilium payments flagged"),
     counter("consilium_payment_calls_total", &[
         one_of("call", &["create_order", "get_order", "get_payments"]),
         one_of("outcome", &["ok", "refused", "unreachable", "turned_away"]),
