@@ -41,7 +41,7 @@ impl JsonSchema for Since {
     }
 }
 
-/// An id, or an https address of at most [`ADDRESS_CHARS`] characters.
+/// An id, or an https address of at most 2048 characters.
 pub const REFERENCE: &str = "uuid-or-https-address";
 
 /// The longest address.
