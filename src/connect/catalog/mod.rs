@@ -9,7 +9,7 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::get_with;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use consilium_storage::connect::catalog::{self, lab_tests, medicines};
+use consilium_storage::connect::catalog::{self, MOST_FOUND, lab_tests, medicines};
 use consilium_storage::ids::{LabTestId, MedicineId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ struct SearchQuery {
     q: String,
     /// 1 to 25.
     #[serde(default = "ten")]
-    #[schemars(range(min = 1, max = 25))]
+    #[schemars(range(min = 1, max = MOST_FOUND))]
     limit: i64,
 }
 

@@ -16,7 +16,8 @@ use crate::error::Result;
 
 /// How many lines a batch of an import holds at most.
 pub const BATCH: usize = 500;
-/// How many a search finds at most (connect-v2 100).
+/// How many a search finds at most (connect-v2 100, 102). An import notes as many of each pair of letters: whoever raises
+/// this has the catalogues imported again.
 pub const MOST_FOUND: i64 = 25;
 
 /// What a batch of lines did.
