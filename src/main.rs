@@ -263,7 +263,11 @@ async fn work_off(
             for dead in if waiting { vec![false] } else { vec![true, false] } {
                 let entries = outbox::list(conn, dead, kind.as_deref(), limit.into()).await.map_err(start_error)?;
                 for entry in entries {
-                    let (state, at) = entry.dead_at.map_or(("waiting", entry.due_at), |at| ("dead", at));
+                    let (state, at) = match (entry.dead_at, entry.leased_until.filter(|until| *until > now)) {
+                        (Some(at), _) => ("dead", at),
+                        (None, Some(until)) => ("under way", until),
+                        (None, None) => ("waiting", entry.due_at),
+                    };
                     let error = entry.last_error.as_deref().unwrap_or("-");
                     let (id, kind, attempts) = (entry.id, entry.kind, entry.attempts);
                     let (created, at) = (entry.created_at.to_rfc3339(), at.to_rfc3339());

@@ -113,13 +113,14 @@ struct JobView {
     due_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
     dead_at: Option<DateTime<Utc>>,
+    leased_until: Option<DateTime<Utc>>,
     last_error: Option<String>,
 }
 
 impl From<Entry> for JobView {
     fn from(entry: Entry) -> Self {
-        let Entry { id, kind, attempts, created_at, due_at, expires_at, dead_at, last_error } = entry;
-        Self { id, kind, attempts, created_at, due_at, expires_at, dead_at, last_error }
+        let Entry { id, kind, attempts, created_at, due_at, expires_at, dead_at, leased_until, last_error } = entry;
+        Self { id, kind, attempts, created_at, due_at, expires_at, dead_at, leased_until, last_error }
     }
 }
 

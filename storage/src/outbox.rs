@@ -192,6 +192,8 @@ pub struct Entry {
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was given up.
     pub dead_at: Option<DateTime<Utc>>,
+    /// Whose it is until then: somebody is at work on it.
+    pub leased_until: Option<DateTime<Utc>>,
     /// Why it failed.
     pub last_error: Option<String>,
 }
@@ -205,7 +207,9 @@ pub async fn list(conn: &mut PgConnection, dead: bool, kind: Option<&str>, limit
     let found = if dead {
         sqlx::query_as!(
             Entry,
-            "select id, kind, attempts, created_at, due_at, expires_at, dead_at, last_error from outbox
+            "select id, kind, attempts, created_at, due_at, expires_at, dead_at, leased_until,
+                    last_error
+             from outbox
              where dead_at is not null and ($1::text is null or kind = $1) order by id limit $2",
             kind,
             limit
@@ -215,7 +219,9 @@ pub async fn list(conn: &mut PgConnection, dead: bool, kind: Option<&str>, limit
     } else {
         sqlx::query_as!(
             Entry,
-            "select id, kind, attempts, created_at, due_at, expires_at, dead_at, last_error from outbox
+            "select id, kind, attempts, created_at, due_at, expires_at, dead_at, leased_until,
+                    last_error
+             from outbox
              where dead_at is null and ($1::text is null or kind = $1) order by id limit $2",
             kind,
             limit

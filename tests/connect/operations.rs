@@ -64,7 +64,7 @@ async fn dead_letters_are_seen_without_their_words_and_tried_again() {
     let page = answer.expect(200);
     assert_eq!(
         keys(&page["items"][0]),
-        ["attempts", "created_at", "dead_at", "due_at", "expires_at", "id", "kind", "last_error"]
+        ["attempts", "created_at", "dead_at", "due_at", "expires_at", "id", "kind", "last_error", "leased_until"]
     );
     let ids: Vec<i64> = letters(&admin).await.iter().map(|item| item["id"].as_i64().unwrap()).collect();
     assert_eq!(ids, [first, second, late]);

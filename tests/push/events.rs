@@ -49,7 +49,7 @@ async fn a_request_and_what_becomes_of_it() {
             "reject" => drop(m.doctor.act(&of(&session, "reject")).await.expect(200)),
             "cancel" => drop(m.patient.act(&of(&session, "cancel")).await.expect(200)),
             _ => {
-                m.app.advance(TimeDelta::seconds(1801));
+                super::pass(&m.app, TimeDelta::seconds(1801)).await;
                 sweeper::expire(&m.app.app).await.unwrap();
             }
         }
@@ -97,7 +97,7 @@ async fn a_consultation_that_ends_by_itself_rings_both() {
     let session = m.ongoing().await;
     m.doctor.act(&of(&session, "video-permission/allow")).await.expect(200);
     expect(&m.app, PATIENT, &["session.accepted", "video.permission"]).await;
-    m.app.advance(TimeDelta::hours(3));
+    super::pass(&m.app, TimeDelta::hours(3)).await;
     sweeper::end_idle(&m.app.app).await.unwrap();
     expect(&m.app, PATIENT, &["session.accepted", "video.permission", "session.ended"]).await;
     expect(&m.app, DOCTOR, &["session.requested", "session.ended"]).await;
@@ -145,7 +145,7 @@ async fn a_message_to_who_is_connected_waits_and_is_dropped() {
     while !put_off().await {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    m.app.advance(TimeDelta::seconds(61));
+    super::pass(&m.app, TimeDelta::seconds(61)).await;
     settled(&m.app).await;
     assert_eq!(events(&m.app, DOCTOR).await, ["session.requested"]);
     socket.close().await;
@@ -168,7 +168,7 @@ async fn a_message_to_a_connection_that_died_rings_unless_it_was_delivered() {
         }
         socket.close().await;
         crate::support::meeting::until("the connection is gone", || m.app.app.engine.hub().is_empty()).await;
-        m.app.advance(TimeDelta::seconds(61));
+        super::pass(&m.app, TimeDelta::seconds(61)).await;
         settled(&m.app).await;
         assert_eq!(rung(&m.app, DOCTOR).await.len(), expected, "delivered: {delivered}");
     }
@@ -199,7 +199,7 @@ async fn follow_ups_and_reviews_ring() {
     let agreed = m.doctor.post(&path("respond-to-proposal"), json!({"accept": true})).await.expect(200);
     of_patient.push("followup.accepted");
     expect(&m.app, PATIENT, &of_patient).await;
-    m.app.advance(time(&agreed["scheduled_at"]) - TimeDelta::hours(2) - m.app.app.now());
+    super::pass(&m.app, time(&agreed["scheduled_at"]) - TimeDelta::hours(2) - m.app.app.now()).await;
     reminders::send(&m.app.app).await.unwrap();
     of_patient.extend(["followup.reminder", "review.reminder"]);
     of_doctor.push("followup.reminder");

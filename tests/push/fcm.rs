@@ -9,6 +9,7 @@ use consilium::serve::{self, Database};
 use consilium::telemetry;
 use consilium_storage::clock::Clock;
 use consilium_storage::connect::devices;
+use consilium_storage::outbox::Entry;
 use consilium_storage::push::{PUSHES, Push, Urgency};
 use consilium_storage::testing::{self, Scratch};
 use serde_json::{Value, json};
@@ -195,10 +196,10 @@ async fn a_token_is_kept_until_its_end_and_replaced_when_it_is_refused() {
         got(&fcm, "patient-phone", count).await;
     };
     ring(1).await;
-    m.app.advance(TimeDelta::seconds(3500));
+    super::pass(&m.app, TimeDelta::seconds(3500)).await;
     ring(2).await;
     assert_eq!(fcm.assertions().len(), 1);
-    m.app.advance(TimeDelta::seconds(60));
+    super::pass(&m.app, TimeDelta::seconds(60)).await;
     ring(3).await;
     assert_eq!(fcm.assertions().len(), 2, "a minute before its end");
     fcm.revoke();
@@ -227,7 +228,7 @@ async fn a_key_that_apple_does_not_take_costs_others_nothing() {
     m.app.app.commit(tx).await.unwrap();
     got(&fcm, "patient-phone", 1).await;
     assert_eq!(fcm.assertions().len(), 1, "our own token is good");
-    m.app.advance(TimeDelta::seconds(61));
+    super::pass(&m.app, TimeDelta::seconds(61)).await;
     for number in 0..6 {
         got(&fcm, &format!("iphone-{number}"), 2).await;
     }
@@ -245,7 +246,7 @@ async fn a_device_that_is_gone_is_let_go() {
     assert!(!active(m.doctor.id).await && active(m.patient.id).await);
     assert_eq!(dead(&m.app).await.len(), 0);
     // Nothing rings the doctor any more: the shorter lease counts.
-    m.app.advance(TimeDelta::seconds(91));
+    super::pass(&m.app, TimeDelta::seconds(91)).await;
     let card = m.patient.get(&format!("doctors/{}", m.doctor.id)).await.expect(200);
     assert_eq!(card["presence_status"], "OFFLINE");
 
@@ -336,7 +337,7 @@ async fn garbage_and_silence_are_no_answer() {
         for job in waiting(&m.app).await {
             reasons.extend(job.last_error.filter(|reason| !reasons.contains(reason)));
         }
-        m.app.advance(TimeDelta::milliseconds(200));
+        super::pass(&m.app, TimeDelta::milliseconds(200)).await;
         assert!(Instant::now() < deadline, "{reasons:?}");
         sleep(Duration::from_millis(50)).await;
     }
@@ -351,20 +352,19 @@ async fn a_provider_that_says_when_is_asked_then() {
     fcm.answer("patient-phone", [Reply::Bare(429, vec![("retry-after", "120")]), Reply::Bare(429, vec![])]);
     m.ongoing().await;
     got(&fcm, "patient-phone", 1).await;
-    let due = async || loop {
-        if let Some(job) = waiting(&m.app).await.into_iter().find(|job| job.last_error.is_some()) {
+    // When it is due after so many attempts, once the last of them has been settled.
+    let due = async |attempts| loop {
+        let settled = |job: &Entry| job.attempts == attempts && job.leased_until.is_none();
+        if let Some(job) = waiting(&m.app).await.into_iter().find(settled) {
             return job.due_at - m.app.app.now();
         }
         sleep(Duration::from_millis(20)).await;
     };
-    assert!(due().await > TimeDelta::seconds(110));
+    assert!(due(1).await > TimeDelta::seconds(110));
     m.app.advance(TimeDelta::seconds(121));
     got(&fcm, "patient-phone", 2).await;
-    while waiting(&m.app).await.iter().any(|job| job.attempts < 2) {
-        sleep(Duration::from_millis(20)).await;
-    }
-    assert!(due().await > TimeDelta::seconds(50), "a minute where it does not say");
-    m.app.advance(TimeDelta::seconds(61));
+    assert!(due(2).await > TimeDelta::seconds(50), "a minute where it does not say");
+    super::pass(&m.app, TimeDelta::seconds(61)).await;
     got(&fcm, "patient-phone", 3).await;
 }
 
@@ -380,7 +380,7 @@ async fn a_token_endpoint_in_trouble_is_waited_for() {
     let deadline = Instant::now() + Duration::from_secs(20);
     while fcm.messages("patient-phone").is_empty() {
         assert!(Instant::now() < deadline, "{:?}", waiting(&m.app).await);
-        m.app.advance(TimeDelta::seconds(1));
+        super::pass(&m.app, TimeDelta::seconds(1)).await;
         sleep(Duration::from_millis(50)).await;
     }
     settled(&m.app).await;

@@ -58,7 +58,7 @@ async fn until(m: &Meeting, what: &str, step: TimeDelta, holds: impl AsyncFn() -
     let deadline = Instant::now() + Duration::from_secs(20);
     while !holds().await {
         assert!(Instant::now() < deadline, "not in time: {what}; waiting {:?}", waiting(&m.app).await);
-        m.app.advance(step);
+        super::pass(&m.app, step).await;
         sleep(Duration::from_millis(50)).await;
     }
 }
