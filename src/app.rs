@@ -26,7 +26,6 @@ use crate::gateways::media::Media;
 use crate::gateways::media::recorder::Target;
 use crate::gateways::payments::Payments;
 use crate::gateways::push::Push;
-use crate::http::schemas::Schemas;
 
 /// A cheap handle to everything.
 #[derive(Clone)]
@@ -66,8 +65,6 @@ pub struct Parts {
     pub limits: Limits,
     /// Which tickets of browsers were used.
     pub tickets: Once,
-    /// Compiled input schemas.
-    pub schemas: Schemas,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
     /// Every task of the server but its connections.

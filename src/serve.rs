@@ -42,7 +42,7 @@ use crate::gateways::media::Media;
 use crate::gateways::media::recorder::Target;
 use crate::gateways::payments::{Cashfree, PaymentError, Payments, Policy, Sandbox, cashfree};
 use crate::gateways::push::Push;
-use crate::http::{layers, openapi, schemas::Schemas};
+use crate::http::{layers, openapi};
 
 /// Between two looks whether the last connections are gone.
 const POLL: Duration = Duration::from_millis(20);
@@ -164,7 +164,7 @@ pub async fn start(
     let background = TaskTracker::new();
     let app = assemble(config, pool, clock, metrics, address, &background).await?;
     crate::jobs::start(&app, database.owner.clone());
-    let (router, _) = router(&app);
+    let router = router(&app);
     Ok(Server { app, address, listener, router, background })
 }
 
@@ -223,7 +223,6 @@ async fn assemble(
         limits: Limits::new(redis.clone()),
         tickets: Once::new(redis),
         sockets: TaskTracker::new(),
-        schemas: Schemas::default(),
         config,
         pool,
         clock,
@@ -319,10 +318,12 @@ async fn signing_keys(
     Ok(vec![("dev".to_owned(), key.into())])
 }
 
-/// Every route, with its document.
-pub fn router(app: &App) -> (Router, Arc<aide::openapi::OpenApi>) {
-    let (routes, document) = openapi::finish(routes);
-    let mut routes = routes.merge(crate::live::pages()).merge(crate::http::pictures::router());
+/// Every route.
+fn router(app: &App) -> Router {
+    let mut routes = Router::from(routes())
+        .merge(openapi::pages())
+        .merge(crate::live::pages())
+        .merge(crate::http::pictures::router());
     routes = routes.merge(crate::http::file_door::router()).merge(crate::connect::operations::router());
     if !app.config.production {
         routes = routes
@@ -330,7 +331,7 @@ pub fn router(app: &App) -> (Router, Arc<aide::openapi::OpenApi>) {
             .merge(crate::dev::router())
             .merge(crate::connect::payments::dev::router());
     }
-    (layers::surround(routes, app), document)
+    layers::surround(routes, app)
 }
 
 /// The documented routes.

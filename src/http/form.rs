@@ -61,7 +61,7 @@ impl<P: Part, F: Fields> FromRequest<App> for FormInput<P, F> {
             .await
             .map(|params| params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
             .unwrap_or_default();
-        let path = read_texts::<P>(app, "path", path, &mut issues)?;
+        let path = read_texts::<P>("path", path, &mut issues)?;
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let boundary = boundary(kind).map_err(|issue| issues.push(issue)).ok();
         match (path, boundary) {

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::schemas;
 use crate::app::App;
 use crate::error::{Code, Error, Issue, Result};
 
@@ -75,10 +76,10 @@ impl<P: Part, Q: Part, B: Part> FromRequest<App> for Input<P, Q, B> {
             .await
             .map(|params| params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
             .unwrap_or_default();
-        let path = read_texts::<P>(app, "path", path, &mut issues)?;
+        let path = read_texts::<P>("path", path, &mut issues)?;
         let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
         let query = query.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
-        let query = read_texts::<Q>(app, "query", query, &mut issues)?;
+        let query = read_texts::<Q>("query", query, &mut issues)?;
         let body = if is_nothing::<B>() {
             serde_json::from_value(Value::Object(serde_json::Map::new())).ok()
         } else {
@@ -94,7 +95,7 @@ impl<P: Part, Q: Part, B: Part> FromRequest<App> for Input<P, Q, B> {
                     kind: "value_error",
                 });
             }
-            read_body::<B>(app, body, &mut issues).await?
+            read_body::<B>(body, &mut issues).await?
         };
         match (path, query, body) {
             (Some(path), Some(query), Some(body)) if issues.is_empty() => Ok(Self { path, query, body }),
@@ -105,12 +106,11 @@ impl<P: Part, Q: Part, B: Part> FromRequest<App> for Input<P, Q, B> {
 
 /// Reads a query or path. Where a text did not parse, its own issue stands alone: not also `missing`.
 pub(super) fn read_texts<T: Part>(
-    app: &App,
     place: &str,
     texts: Vec<(String, String)>,
     issues: &mut Vec<Issue>,
 ) -> Result<Option<T>> {
-    let checker = app.schemas.of::<T>()?;
+    let checker = schemas::of::<T>()?;
     let (value, unparsed) = checker.parse_texts(place, texts);
     let reported: HashSet<String> = unparsed.iter().map(|issue| format!("{:?}", issue.loc)).collect();
     issues.extend(unparsed);
@@ -123,8 +123,8 @@ pub(super) fn read_texts<T: Part>(
     }
 }
 
-async fn read_body<T: Part>(app: &App, body: axum::body::Body, issues: &mut Vec<Issue>) -> Result<Option<T>> {
-    let checker = app.schemas.of::<T>()?;
+async fn read_body<T: Part>(body: axum::body::Body, issues: &mut Vec<Issue>) -> Result<Option<T>> {
+    let checker = schemas::of::<T>()?;
     let bytes = collect_body(body, BODY_LIMIT).await?;
     let value = if bytes.is_empty() && checker.body_optional() {
         Value::Object(serde_json::Map::new())

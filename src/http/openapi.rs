@@ -1,8 +1,8 @@
 //! The OpenAPI document, made from the handlers' own types, and the pages that show it without internet.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
-use aide::axum::ApiRouter;
 use aide::generate::GenContext;
 use aide::openapi::{OpenApi, Operation, Response as ApiResponse, SecurityScheme};
 use aide::redoc::Redoc;
@@ -14,6 +14,7 @@ use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::app::App;
 use crate::error::Issue;
@@ -44,33 +45,49 @@ impl aide::OperationOutput for ErrorBody {
     }
 }
 
-/// Builds and finishes the router: the document is complete when all slices are in. The schemas are gathered while the
-/// routes are made, so the builder is called in here.
-pub fn finish(routes: impl FnOnce() -> ApiRouter<App>) -> (Router<App>, Arc<OpenApi>) {
+/// The document, made when it is first asked for: it is the same for every server. The schemas are gathered while the
+/// routes are made, so they are made in here.
+static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| {
     aide::generate::reset_context();
     aide::generate::on_error(|error| tracing::warn!(%error, "OpenAPI"));
     let mut document = OpenApi::default();
-    let router = routes().finish_api_with(&mut document, describe);
+    let _routes = crate::serve::routes().finish_api_with(&mut document, describe);
     forget_unused(&mut document);
-    let document = Arc::new(document);
-    let served = Bytes::from(serde_json::to_string(&*document).unwrap_or_default());
-    let pages = Router::new()
-        .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], served) }))
+    document
+});
+
+/// The document as it is served.
+static SERVED: LazyLock<Bytes> = LazyLock::new(|| serde_json::to_string(&*DOCUMENT).unwrap_or_default().into());
+
+/// The document and the pages that show it.
+pub fn pages() -> Router<App> {
+    Router::new()
+        .route("/openapi.json", get(|| async { ([(CONTENT_TYPE, "application/json")], SERVED.clone()) }))
         .route("/docs", page(Swagger::new("/openapi.json").with_title(TITLE).html()))
-        .route("/redoc", page(Redoc::new("/openapi.json").with_title(TITLE).html()));
-    (router.merge(pages), document)
+        .route("/redoc", page(Redoc::new("/openapi.json").with_title(TITLE).html()))
 }
 
-/// Structs of paths and queries became parameters: their schemas are left over.
+/// Structs of paths and queries became parameters: their schemas are left over, and what only they refer to.
 fn forget_unused(document: &mut OpenApi) {
     loop {
-        let text = serde_json::to_string(document).unwrap_or_default();
+        let mut used = HashSet::new();
+        collect_used(&serde_json::to_value(&*document).unwrap_or_default(), &mut used);
         let Some(components) = &mut document.components else { return };
         let before = components.schemas.len();
-        components.schemas.retain(|name, _| text.contains(&format!("\"#/components/schemas/{name}\"")));
+        components.schemas.retain(|name, _| used.contains(name));
         if components.schemas.len() == before {
             return;
         }
+    }
+}
+
+/// The names of the schemas that something refers to.
+fn collect_used(value: &Value, used: &mut HashSet<String>) {
+    match value {
+        Value::String(text) => used.extend(text.strip_prefix("#/components/schemas/").map(str::to_owned)),
+        Value::Array(items) => items.iter().for_each(|item| collect_used(item, used)),
+        Value::Object(fields) => fields.values().for_each(|field| collect_used(field, used)),
+        _ => {}
     }
 }
 
@@ -111,6 +128,5 @@ fn describe(api: TransformOpenApi<'_>) -> TransformOpenApi<'_> {
 /// # Errors
 /// When it cannot be written, which its types rule out.
 pub fn document() -> Result<String, crate::serve::StartError> {
-    let (_, document) = finish(crate::serve::routes);
-    serde_json::to_string_pretty(&*document).map_err(|error| crate::serve::StartError(error.to_string()))
+    serde_json::to_string_pretty(&*DOCUMENT).map_err(|error| crate::serve::StartError(error.to_string()))
 }

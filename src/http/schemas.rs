@@ -2,7 +2,7 @@
 //! failure of a request is reported together (connect-v2 §1.1; docs/decisions/004).
 
 use std::any::TypeId;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use dashmap::DashMap;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
@@ -15,9 +15,8 @@ use serde_json::{Map, Value};
 use super::{calendar, formats, keywords};
 use crate::error::{Error, Issue, Result};
 
-/// Compiled schemas by type; compiled when first used, dropped with the app.
-#[derive(Debug, Default, Clone)]
-pub struct Schemas(Arc<DashMap<TypeId, Arc<Checker>>>);
+/// Compiled schemas by type, each compiled when it is first used.
+static COMPILED: LazyLock<DashMap<TypeId, Arc<Checker>>> = LazyLock::new(DashMap::new);
 
 /// One type's schema, compiled.
 #[derive(Debug)]
@@ -26,30 +25,28 @@ pub struct Checker {
     validator: Validator,
 }
 
-impl Schemas {
-    /// The checker of a type.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] if the type's own schema does not compile: a bug that the first request shows.
-    pub fn of<T: JsonSchema + 'static>(&self) -> Result<Arc<Checker>> {
-        if let Some(known) = self.0.get(&TypeId::of::<T>()) {
-            return Ok(Arc::clone(&known));
-        }
-        let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-        let schema = settings.into_generator().into_root_schema_for::<T>().to_value();
-        let validator = jsonschema::draft202012::options()
-            .should_validate_formats(true)
-            .with_format(calendar::TIME_OF_DAY, |text: &str| calendar::time_of_day(text).is_some())
-            .with_format(calendar::ZONE, |text: &str| calendar::zone(text).is_some())
-            .with_format(calendar::MOMENT, |text: &str| calendar::Moment::parse(text).is_some())
-            .with_format(formats::CURSOR, formats::is_cursor)
-            .with_format(formats::REFERENCE, formats::is_reference)
-            .build(&schema)
-            .map_err(|error| Error::internal(error.to_string()))?;
-        let checker = Arc::new(Checker { schema, validator });
-        self.0.insert(TypeId::of::<T>(), Arc::clone(&checker));
-        Ok(checker)
+/// The checker of a type.
+///
+/// # Errors
+/// [`Error::Internal`] if the type's own schema does not compile: a bug that the first request shows.
+pub fn of<T: JsonSchema + 'static>() -> Result<Arc<Checker>> {
+    if let Some(known) = COMPILED.get(&TypeId::of::<T>()) {
+        return Ok(Arc::clone(&known));
     }
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    let validator = jsonschema::draft202012::options()
+        .should_validate_formats(true)
+        .with_format(calendar::TIME_OF_DAY, |text: &str| calendar::time_of_day(text).is_some())
+        .with_format(calendar::ZONE, |text: &str| calendar::zone(text).is_some())
+        .with_format(calendar::MOMENT, |text: &str| calendar::Moment::parse(text).is_some())
+        .with_format(formats::CURSOR, formats::is_cursor)
+        .with_format(formats::REFERENCE, formats::is_reference)
+        .build(&schema)
+        .map_err(|error| Error::internal(error.to_string()))?;
+    let checker = Arc::new(Checker { schema, validator });
+    COMPILED.insert(TypeId::of::<T>(), Arc::clone(&checker));
+    Ok(checker)
 }
 
 impl Checker {
@@ -362,7 +359,7 @@ mod tests {
     }
 
     fn kinds(value: Value) -> Vec<(String, &'static str)> {
-        let checker = Schemas::default().of::<Sample>().unwrap();
+        let checker = of::<Sample>().unwrap();
         let issues = checker.read::<Sample>("body", value).err().unwrap_or_default();
         let mut found: Vec<_> = issues
             .into_iter()
@@ -406,7 +403,7 @@ mod tests {
 
     #[test]
     fn texts_become_what_the_schema_asks_for() {
-        let checker = Schemas::default().of::<Sample>().unwrap();
+        let checker = of::<Sample>().unwrap();
         let texts = vec![("age".to_owned(), "x1".to_owned()), ("phone".to_owned(), "+9".to_owned())];
         let (value, issues) = checker.parse_texts("query", texts);
         assert_eq!(value, json!({"phone": "+9"}));

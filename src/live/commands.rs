@@ -25,6 +25,7 @@ use crate::connect::sessions::wire::EndSession;
 use crate::connect::{messages, presence, sessions, video_permission};
 use crate::error::{Code, Error, Result};
 use crate::http::formats::REFERENCE;
+use crate::http::schemas;
 
 /// What a connection's commands share.
 #[derive(Clone)]
@@ -171,7 +172,7 @@ pub(super) async fn run(app: App, account: Account, context: Context, frame: Val
     match kind.as_str() {
         "message.send" => {
             caller::require::<Participant>(account)?;
-            let MessageSend { session_id, client_message_id, content_type, content } = read(app, frame)?;
+            let MessageSend { session_id, client_message_id, content_type, content } = read(frame)?;
             let body = SendMessage { client_message_id, content_type, content };
             messages::ops::send(app, account, session_id, body, origin).await.map(drop)
         }
@@ -179,7 +180,7 @@ pub(super) async fn run(app: App, account: Account, context: Context, frame: Val
         "receipt.read" => mark(app, account, Kind::Read, frame, origin).await,
         "typing" => {
             caller::require::<Participant>(account)?;
-            let Typing { session_id, is_typing } = read(app, frame)?;
+            let Typing { session_id, is_typing } = read(frame)?;
             messages::ops::typing(app, account, session_id, is_typing).await?;
             app.acknowledge(origin, &())
         }
@@ -195,13 +196,13 @@ pub(super) async fn run(app: App, account: Account, context: Context, frame: Val
 }
 
 /// Checks a frame against its command's schema.
-fn read<T: JsonSchema + serde::de::DeserializeOwned + 'static>(app: &App, frame: Value) -> Result<T> {
-    app.schemas.of::<T>()?.read("body", frame).map_err(Error::Invalid)
+fn read<T: JsonSchema + serde::de::DeserializeOwned + 'static>(frame: Value) -> Result<T> {
+    schemas::of::<T>()?.read("body", frame).map_err(Error::Invalid)
 }
 
 async fn mark(app: &App, account: &Account, kind: Kind, frame: Value, origin: Option<Origin>) -> Result<()> {
     caller::require::<Participant>(account)?;
-    let Receipts { session_id, message_ids } = read(app, frame)?;
+    let Receipts { session_id, message_ids } = read(frame)?;
     messages::ops::mark(app, account, session_id, kind, MarkMessages { message_ids }, origin).await.map(drop)
 }
 
@@ -232,7 +233,7 @@ async fn session(
     match command {
         SessionCommand::Accept => {
             caller::require::<Doctor>(account)?;
-            let OfSession { session_id } = read(app, frame)?;
+            let OfSession { session_id } = read(frame)?;
             sessions::ops::accept(app, account, session_id, origin).await.map(drop)
         }
         SessionCommand::Close(how) => {
@@ -240,12 +241,12 @@ async fn session(
                 Close::Reject => caller::require::<Doctor>(account)?,
                 Close::Cancel | Close::Expire => caller::require::<Client>(account)?,
             }
-            let OfSession { session_id } = read(app, frame)?;
+            let OfSession { session_id } = read(frame)?;
             sessions::ops::close(app, account, session_id, how, origin).await.map(drop)
         }
         SessionCommand::End => {
             caller::require::<Participant>(account)?;
-            let SessionEnd { session_id, reason, note } = read(app, frame)?;
+            let SessionEnd { session_id, reason, note } = read(frame)?;
             sessions::ops::end(app, account, session_id, EndSession { reason, note }, origin).await.map(drop)
         }
     }
@@ -277,20 +278,20 @@ async fn act_on_video(
         }
         video::Event::Revoke | video::Event::Reset => caller::require::<Participant>(account)?,
     }
-    let OfSession { session_id } = read(app, frame)?;
+    let OfSession { session_id } = read(frame)?;
     video_permission::act(app, account, session_id, event, origin).await.map(drop)
 }
 
 async fn set_presence(app: &App, account: &Account, frame: Value, origin: Option<Origin>) -> Result<()> {
     caller::require::<Doctor>(account)?;
-    let PresenceSet { status } = read(app, frame)?;
+    let PresenceSet { status } = read(frame)?;
     let presence_status = presence::switch(app, account.id, matches!(status, Switch::Online)).await?;
     app.acknowledge(origin, &PresenceNow { presence_status })
 }
 
 /// Presence is public (every doctor list shows it), so anybody may watch any doctor.
 fn watch(app: &App, context: &Context, frame: Value, reference: &str) -> Result<()> {
-    let PresenceWatch { mut doctor_ids } = read(app, frame)?;
+    let PresenceWatch { mut doctor_ids } = read(frame)?;
     doctor_ids.sort_unstable();
     doctor_ids.dedup();
     let connection = &context.0.connection;
@@ -306,7 +307,7 @@ fn watch(app: &App, context: &Context, frame: Value, reference: &str) -> Result<
 
 /// A new token of the same login keeps the connection open.
 async fn renew(app: &App, account: &Account, context: &Context, frame: Value, origin: Option<Origin>) -> Result<()> {
-    let AuthRefresh { token } = read(app, frame)?;
+    let AuthRefresh { token } = read(frame)?;
     let renewed = caller::authenticate(app, &token, Hurry::Now).await?;
     if renewed.id != account.id || renewed.login != account.login {
         return Err(Error::unauthenticated("The token belongs to another login: open a new connection with it"));
