@@ -247,11 +247,17 @@ async fn a_file_that_comes_after_all_was_swept_is_removed_too() {
     r.peer.fail_always(None);
     r.m.app.advance(TimeDelta::hours(25));
     sweep(&r.m.app.app).await.unwrap();
+    // A round of the server's own may have taken it, and be at it.
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    while r.m.app.count("file_removals where attempts > 0").await > 0 {
+        assert!(tokio::time::Instant::now() < deadline, "not swept");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     // The recorder was at it all the time, and nobody may ever see this.
     r.write_file(b"a film of a consultation").await;
     assert_eq!(objects(&r.m.app), 1);
     r.recorder(EgressStatus::EgressComplete, Some(file(24, 60)), true).await;
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
     while objects(&r.m.app) > 0 {
         assert!(tokio::time::Instant::now() < deadline, "not swept");
         sweep(&r.m.app.app).await.unwrap();
