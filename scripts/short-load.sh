@@ -20,7 +20,8 @@ trap finish EXIT
 "$target/consilium" serve --demo --listen 127.0.0.1:0 --data-dir "$files/data" >"$files/log" 2>&1 &
 server=$!
 url=
-for _ in $(seq 300); do
+# Making a database may take a busy machine minutes; a server that ends is not waited for.
+for _ in $(seq 1800); do
   url=$(sed -n 's/^listening on \(http:[^ ]*\).*/\1/p' "$files/log")
   [ -z "$url" ] || break
   kill -0 "$server" 2>/dev/null || break

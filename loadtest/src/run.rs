@@ -104,12 +104,13 @@ pub(crate) async fn once(args: &Run, seed: u64) -> Result<Outcome, String> {
 
 async fn with_fleet(args: &Run, seed: u64, fleet: &mut Fleet) -> Result<Outcome, String> {
     let mut http = Http::new(fleet.targets(), args.server.http_connections);
-    if !args.chaos.kinds().is_empty() {
-        http = http.with_patience(IMPATIENT_HTTP);
-    }
     let process = begin(&args.server, &http).await?;
     let doctors = setup::doctors(&http, args.doctors()).await.map_err(|trouble| format!("doctors: {trouble}"))?;
     let patients = setup::patients(&http, args.sessions).await.map_err(|trouble| format!("patients: {trouble}"))?;
+    // Only from here on is anything broken: all accounts were waited for, however busy the machine.
+    if !args.chaos.kinds().is_empty() {
+        http = http.with_patience(IMPATIENT_HTTP);
+    }
     let planned = args.chaos.plan(seed, args.duration, fleet.nodes.len());
     chaos::print_plan(seed, &planned);
     let (phase, phases) = watch::channel(Phase::Running);
@@ -150,7 +151,7 @@ pub(crate) async fn begin(server: &Server, http: &Http) -> Result<Option<Process
         let process = Process::start(command, &server.server_log, http).await?;
         return Ok(Some(process));
     }
-    for _ in 0..50 {
+    for _ in 0..200 {
         if faults::is_ready(http).await {
             return Ok(None);
         }

@@ -1,9 +1,12 @@
 //! Access and refresh tokens (connect-v2 4, 5; settled 15, 33).
 
+use std::time::Duration;
+
 use axum::http::Method;
 use chrono::TimeDelta;
 use consilium_storage::accounts;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::support::app::TestApp;
 use crate::support::client::{Answer, Client, keys, send};
@@ -40,10 +43,19 @@ async fn a_refresh_gives_a_new_pair_to_every_role() {
 async fn a_lost_answer_is_given_once_more_within_ten_seconds() {
     let app = TestApp::start().await;
     let nobody = app.nobody();
-    let first = app.patient().await.refresh_token.unwrap();
-    let pair = refresh(&nobody, &first).await.expect(200);
-    app.advance(TimeDelta::seconds(9));
-    let again = refresh(&nobody, &first).await.expect(200);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let (first, pair, again) = loop {
+        let first = app.patient().await.refresh_token.unwrap();
+        let began = app.app.now();
+        let pair = refresh(&nobody, &first).await.expect(200);
+        app.advance(TimeDelta::seconds(8));
+        let again = refresh(&nobody, &first).await;
+        // Where the test itself took what was left of them, another login shows it.
+        if app.app.now() - began <= TimeDelta::seconds(10) {
+            break (first, pair, again.expect(200));
+        }
+        assert!(Instant::now() < deadline, "two requests always take two seconds");
+    };
     assert_eq!(token_of(&again), token_of(&pair));
     with(&nobody, &again).get("users/me").await.expect(200);
     // Once: the third time is a theft.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use consilium::connect::recordings::follow;
-use consilium::jobs::{media, sweeper};
+use consilium::jobs::media;
 use livekit_protocol::{EgressInfo, EgressStatus};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::support::egress::{file, webhook};
 use crate::support::media::{deliver, in_the_room, meeting};
-use crate::support::meeting::{Meeting, inbox, of, text, until};
+use crate::support::meeting::{Meeting, ended_by_itself, inbox, of, text, until};
 use crate::support::twirp::TwirpPeer;
 
 /// A consultation that is recorded. The patient, whose camera is agreed to, went away and has come back.
@@ -200,9 +200,8 @@ async fn a_room_whose_end_was_never_told_keeps_no_consultation_alive() {
     // As LiveKit closes a room that is empty.
     m.app.app.media.close_room(&room).await.unwrap();
     m.app.advance(TimeDelta::hours(3));
-    media::round(&m.app.app).await.unwrap();
-    sweeper::end_idle(&m.app.app).await.unwrap();
-    let session = m.doctor.get(&format!("connect/sessions/{id}")).await.expect(200);
+    look_after(&m).await;
+    let session = ended_by_itself(&m, &id).await;
     assert_eq!((&session["status"], &session["end_reason"]), (&json!("ENDED"), &json!("timeout")));
 }
 
@@ -248,8 +247,7 @@ async fn a_call_that_nobody_hung_up_costs_until_somebody_was_last_in_the_room() 
         m.app.app.media.close_room(&room).await.unwrap();
         m.app.advance(TimeDelta::hours(5));
         look_after(&m).await;
-        sweeper::end_idle(&m.app.app).await.unwrap();
-        let session = m.doctor.get(&format!("connect/sessions/{id}")).await.expect(200);
+        let session = ended_by_itself(&m, &id).await;
         assert_eq!((&session["status"], &session["end_reason"]), (&json!("ENDED"), &json!("timeout")));
         assert_eq!(session["billed_minutes"], 10, "told: {is_told}");
     }

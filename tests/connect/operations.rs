@@ -36,7 +36,7 @@ async fn letters(admin: &Client) -> Vec<Value> {
 
 /// Waits until so many dead letters are left and nothing waits.
 async fn settled(app: &TestApp, admin: &Client, left: usize) {
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let mut conn = app.app.conn().await.unwrap();
         let waiting = outbox::list(&mut conn, false, None, 10).await.unwrap().len();

@@ -65,13 +65,13 @@ async fn it_is_made_once_and_fetched_without_a_token() {
         assert!(words.contains(&part), "{part} is not in {words}");
     }
 
-    m.app.advance(TimeDelta::seconds(30));
+    m.app.advance(TimeDelta::seconds(120));
     let second = m.doctor.get(&path(&id)).await.expect(200);
     assert_eq!(second["generated_at"], first["generated_at"]);
     assert_eq!(fetch(&m, &second).await.2, pdf);
     assert_eq!(m.app.audited("prescription.pdf", m.patient.id).await, 2);
     // The first link ends, the second goes on.
-    m.app.advance(TimeDelta::seconds(580));
+    m.app.advance(TimeDelta::seconds(490));
     assert_eq!(fetch(&m, &first).await.0, 403);
     assert_eq!(fetch(&m, &second).await.0, 200);
 }

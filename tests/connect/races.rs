@@ -1,6 +1,7 @@
 //! What many do at once: exactly one wins, the others hear so, and nothing is told twice.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use consilium::jobs::sweeper;
@@ -20,12 +21,23 @@ fn statuses(answers: &[Answer]) -> HashMap<u16, usize> {
     counts
 }
 
+/// Asks again where the server was busy: of so many at once the last may wait too long for a connection to Postgres.
+async fn in_the_end(who: &Client, path: &str) -> Answer {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = who.act(path).await;
+        if answer.status != 503 || Instant::now() > deadline {
+            return answer;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_accepts_start_one_consultation() {
     let m = Meeting::start().await;
     let id = m.requested().await;
     let path = of(&id, "accept");
-    let answers = join_all((0..200).map(|_| m.doctor.act(&path))).await;
+    let answers = join_all((0..200).map(|_| in_the_end(&m.doctor, &path))).await;
     let starts: Vec<Value> = answers.into_iter().map(|answer| answer.expect(200)["started_at"].clone()).collect();
     assert!(starts.iter().all(|start| *start == starts[0]));
     assert_eq!(m.kinds().await, [vec!["session.accepted"], vec!["session.requested", "session.accepted"]]);

@@ -1,10 +1,12 @@
 //! Files as clients send them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use axum::http::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use super::app::TestApp;
 use super::client::{Answer, Client, send};
@@ -109,6 +111,15 @@ impl Obstacle {
     pub(crate) fn clear(self) {
         std::fs::remove_file(&self.folder).unwrap();
         std::fs::rename(&self.aside, &self.folder).unwrap();
+    }
+}
+
+/// A round of the sweeper. It gives up where the disk takes two seconds to answer, and asks it anew five seconds later.
+pub(crate) async fn swept(app: &TestApp) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while let Err(error) = consilium::jobs::files::sweep(&app.app).await {
+        assert!(Instant::now() < deadline, "{error}");
+        sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use consilium::config::Config;
+use consilium::jobs::sweeper;
 use consilium_storage::accounts::Role;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -141,7 +142,7 @@ pub(crate) async fn events_of(client: &Client, kind: &str) -> Vec<Value> {
 
 /// Waits until this many events of a kind are in the caller's inbox.
 pub(crate) async fn wait_for_events(client: &Client, kind: &str, count: usize) -> Vec<Value> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let events = events_of(client, kind).await;
         if events.len() >= count {
@@ -152,9 +153,24 @@ pub(crate) async fn wait_for_events(client: &Client, kind: &str, count: usize) -
     }
 }
 
+/// Ends what is idle until this consultation is over, and answers it: one that a round of the server's own has in hand is
+/// passed over.
+pub(crate) async fn ended_by_itself(m: &Meeting, session: &str) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        sweeper::end_idle(&m.app.app).await.unwrap();
+        let shown = m.doctor.get(&format!("connect/sessions/{session}")).await.expect(200);
+        if shown["status"] != "ONGOING" {
+            return shown;
+        }
+        assert!(Instant::now() < deadline, "it goes on: {shown}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Waits until something holds.
 pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !holds() {
         assert!(Instant::now() < deadline, "not in time: {what}");
         sleep(Duration::from_millis(5)).await;

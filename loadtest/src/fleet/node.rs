@@ -12,8 +12,10 @@ use super::place::Place;
 use super::process::{Kept, Launch, Launcher};
 use crate::http::Target;
 
-/// A drain may take 20 s (running.md), and the machine may be busy.
-const DRAIN: Duration = Duration::from_secs(25);
+/// A drain may take 20 s (running.md), and the machine may be busy: as long as systemd waits.
+const DRAIN: Duration = Duration::from_secs(40);
+/// A process is gone at once after SIGKILL, unless the machine stands still.
+const KILL: Duration = Duration::from_secs(30);
 
 /// One node.
 #[derive(Debug)]
@@ -90,14 +92,14 @@ impl Node {
 
     /// A crash, and a start after a while.
     pub(crate) async fn kill(&mut self, pause: Duration) -> Result<String, String> {
-        self.ours()?.end(Signal::KILL, Duration::from_secs(10)).await?;
+        self.ours()?.end(Signal::KILL, KILL).await?;
         self.start_again(pause).await?;
         Ok(String::new())
     }
 
     /// A crash; it stays away until it is started again.
     pub(crate) async fn crash(&mut self) -> Result<(), String> {
-        self.ours()?.end(Signal::KILL, Duration::from_secs(10)).await.map(drop)
+        self.ours()?.end(Signal::KILL, KILL).await.map(drop)
     }
 
     /// SIGTERM, which has to lead to exit 0 in time (running.md).

@@ -106,7 +106,7 @@ impl Postgres {
 
     /// An immediate stop, as if the machine had failed, and a start after a while, with recovery from the log.
     pub(crate) async fn restart(&mut self, pause: Duration) -> Result<String, String> {
-        self.kept.end(Signal::QUIT, Duration::from_secs(20)).await?;
+        self.kept.end(Signal::QUIT, Duration::from_secs(30)).await?;
         sleep(pause).await;
         let began = Instant::now();
         self.kept.start_again().await?;
@@ -155,7 +155,7 @@ async fn accepts(socket: &Path) -> bool {
         drop(stream.write_all(b"X\0\0\0\x04").await);
         Some(kind == *b"R")
     };
-    timeout(Duration::from_secs(2), asking).await.is_ok_and(|answer| answer == Some(true))
+    timeout(Duration::from_secs(10), asking).await.is_ok_and(|answer| answer == Some(true))
 }
 
 fn locale() -> &'static str {

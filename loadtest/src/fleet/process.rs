@@ -269,7 +269,7 @@ mod tests {
     }
 
     async fn until(what: &str, condition: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while !condition() {
             assert!(Instant::now() < deadline, "waited in vain for: {what}");
             sleep(POLL).await;
@@ -297,7 +297,7 @@ mod tests {
         let mut kept = sleeper(&launcher).await;
         let first = kept.pid();
         assert!(kept.ended().is_none());
-        let status = kept.end(Signal::TERM, Duration::from_secs(10)).await.unwrap();
+        let status = kept.end(Signal::TERM, Duration::from_secs(30)).await.unwrap();
         assert!(!status.success() && kept.pid().is_none());
         kept.start_again().await.unwrap();
         assert!(kept.pid().is_some() && kept.pid() != first);
@@ -311,7 +311,7 @@ mod tests {
         match Kept::start(launch, &launcher).await {
             Err(why) => assert!(why.contains("node 3") && why.contains("/no/such/program"), "{why}"),
             Ok(mut kept) => {
-                let deadline = Instant::now() + Duration::from_secs(10);
+                let deadline = Instant::now() + Duration::from_secs(30);
                 while kept.ended().is_none() {
                     assert!(Instant::now() < deadline);
                     sleep(POLL).await;

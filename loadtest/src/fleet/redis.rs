@@ -89,7 +89,7 @@ impl Redis {
     /// A crash, and a start after a while.
     pub(crate) async fn restart(&mut self, pause: Duration) -> Result<String, String> {
         let kept = self.kept.as_mut().ok_or("no command to start Redis again")?;
-        kept.end(Signal::KILL, Duration::from_secs(10)).await?;
+        kept.end(Signal::KILL, Duration::from_secs(30)).await?;
         sleep(pause).await;
         let began = Instant::now();
         kept.start_again().await?;

@@ -109,7 +109,7 @@ async fn a_date_must_be_to_come_where_it_is_meant() {
         for door in &doors {
             m.doctor.post(door, body(there - TimeDelta::minutes(1), true)).await.refused(400, "DATE_IN_PAST");
             m.doctor.post(door, body(there - TimeDelta::days(1), false)).await.refused(400, "DATE_IN_PAST");
-            for allowed in [body(there + TimeDelta::minutes(2), true), body(there, false)] {
+            for allowed in [body(there + TimeDelta::minutes(10), true), body(there, false)] {
                 let made = m.doctor.post(door, allowed).await.expect(201);
                 m.doctor.act(&path(&made, "/cancel")).await.expect(200);
             }

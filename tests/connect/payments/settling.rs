@@ -141,7 +141,7 @@ async fn a_crash_between_the_providers_answer_and_the_commit_loses_nothing() {
         let settling =
             async { if webhook { deliver(&app, &notice(SUCCESS, &id)).await } else { verify(&patient, &id).await } };
         let crash = async {
-            let deadline = Instant::now() + Duration::from_secs(10);
+            let deadline = Instant::now() + Duration::from_secs(30);
             while app.cut_waiting().await == 0 {
                 assert!(Instant::now() < deadline, "nobody waited for the wallet");
                 sleep(Duration::from_millis(5)).await;

@@ -58,7 +58,8 @@ async fn either_may_stop_what_the_other_began_and_begin_again() {
     r.m.app.advance(TimeDelta::seconds(61));
     let stopped = r.stop().await;
     assert_eq!((&stopped["id"], &stopped["status"]), (&json!(r.recording), &json!("PROCESSING")));
-    assert_eq!((time(&stopped["stopped_at"]) - time(&stopped["started_at"])).num_seconds(), 61);
+    let lasted = (time(&stopped["stopped_at"]) - time(&stopped["started_at"])).num_seconds();
+    assert!((61..120).contains(&lasted), "{lasted}");
     assert_eq!(r.egress().status(), EgressStatus::EgressEnding);
     assert_eq!(r.stop().await, stopped, "a repeat");
     assert_eq!(r.told().await, ["recording.started", "recording.stopped"]);
@@ -163,7 +164,9 @@ async fn a_start_whose_answer_is_lost_is_stopped() {
     peer.lose_starts(true);
     m.doctor.act(&of(&id, "recordings")).await.refused(503, "MEDIA_UNAVAILABLE");
     let [stray] = peer.egresses().try_into().unwrap();
-    assert_eq!(stray.status(), EgressStatus::EgressActive, "asked once, and it began");
+    // A round of the server's own may have found it already.
+    let began = matches!(stray.status(), EgressStatus::EgressActive | EgressStatus::EgressEnding);
+    assert!(began, "asked once, and it began: {stray:?}");
     assert!(events_of(&m.patient, "recording.started").await.is_empty());
     follow(&m.app.app).await.unwrap();
     until("the stray is stopped", || peer.egresses()[0].status() == EgressStatus::EgressEnding).await;
@@ -210,7 +213,7 @@ async fn starts_that_came_to_nothing_are_forgotten_after_a_week() {
     housekeeping::partitions(&m.app.app, &m.app.owner()).await.unwrap();
     assert_eq!(m.app.count("recordings").await, 2);
     m.app.advance(TimeDelta::days(2));
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     // A connection that had the turn may still be closing.
     while m.app.count("recordings").await > 1 {
         assert!(Instant::now() < deadline, "never forgotten");
@@ -223,10 +226,11 @@ async fn starts_that_came_to_nothing_are_forgotten_after_a_week() {
 async fn a_consultation_that_ends_meanwhile_is_not_recorded() {
     let (m, peer) = meeting().await;
     let id = in_the_room(&m, &peer).await;
-    peer.fail_next([Fault::Hang]);
+    // Whatever is asked: a round of the server's own may be before the start.
+    peer.fail_always(Some(Fault::Hang));
     let path = of(&id, "recordings");
     let (started, ()) = tokio::join!(m.doctor.act(&path), async {
-        until("the recorder is asked", || peer.hanging() == 1).await;
+        until("the recorder is asked", || peer.failed("StartRoomCompositeEgress") == 1).await;
         m.patient.act(&of(&id, "end")).await.expect(200);
     });
     started.refused_with(409, "INVALID_SESSION_STATE", &json!({"current_status": "ENDED"}));

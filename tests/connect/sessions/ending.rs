@@ -148,7 +148,7 @@ async fn ends(m: &Meeting, id: &str, by: By) -> bool {
 
 /// Cuts whoever waits, as soon as somebody does.
 async fn crash(m: &Meeting) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while m.app.cut_waiting().await == 0 {
         assert!(Instant::now() < deadline, "nobody waited for the wallet");
         sleep(Duration::from_millis(5)).await;
@@ -176,7 +176,12 @@ async fn a_crash_while_it_is_charged_ends_nothing_and_the_next_end_charges_once(
         assert!(!ended, "{first:?}");
         assert_eq!((status(&id).await, balance().await), (json!("ONGOING"), before), "{first:?}");
 
-        assert!(ends(&m, &id, next).await, "{next:?} after {first:?}");
+        // The timer passes over what is held, and the connection that was cut lets go of it when it likes.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !ends(&m, &id, next).await {
+            assert!(matches!(next, By::Timer) && Instant::now() < deadline, "{next:?} after {first:?}");
+            sleep(Duration::from_millis(20)).await;
+        }
         assert_eq!((status(&id).await, balance().await), (json!("ENDED"), before - 1_000), "{next:?} after {first:?}");
         // Whoever ends it once more takes nothing.
         assert!(ends(&m, &id, By::Doctor).await);

@@ -6,7 +6,9 @@ use consilium_storage::connect::sessions;
 use consilium_storage::ids::SessionId;
 use serde_json::json;
 
-use crate::support::meeting::{Meeting, events_of, inbox, of, request, say, text, time, until, wait_for_events};
+use crate::support::meeting::{
+    Meeting, ended_by_itself, events_of, inbox, of, request, say, text, time, until, wait_for_events,
+};
 
 fn id_of(text: &str) -> SessionId {
     text.parse().unwrap()
@@ -92,9 +94,8 @@ async fn a_consultation_in_which_nothing_happens_ends_by_itself() {
     assert_eq!(status().await, "ONGOING");
     m.doctor.act(&of(&id, "video-permission/allow")).await.expect(200);
     m.app.advance(TimeDelta::minutes(2));
-    assert_eq!(status().await, "ENDED");
-
-    let detail = m.doctor.get(&format!("connect/sessions/{id}")).await.expect(200);
+    let detail = ended_by_itself(&m, &id).await;
+    assert_eq!(detail["status"], "ENDED");
     assert_eq!((&detail["end_reason"], &detail["ended_by"]), (&json!("timeout"), &json!("system")));
     for client in [&m.patient, &m.doctor] {
         let events = inbox(client).await;
@@ -116,8 +117,7 @@ async fn silence_costs_nothing() {
     m.app.advance(TimeDelta::seconds(270));
     say(&m.patient, &id, "can you hear me?").await;
     m.app.advance(TimeDelta::hours(5));
-    sweeper::end_idle(&m.app.app).await.unwrap();
-    let ended = m.doctor.get(&format!("connect/sessions/{id}")).await.expect(200);
+    let ended = ended_by_itself(&m, &id).await;
     assert_eq!((&ended["status"], &ended["end_reason"]), (&json!("ENDED"), &json!("timeout")));
     assert_eq!((&ended["billed_minutes"], &ended["amount"]), (&json!(5), &json!(2_500)));
     assert!((270..300).contains(&ended["duration_seconds"].as_i64().unwrap()), "{ended}");
@@ -132,8 +132,7 @@ async fn silence_costs_nothing() {
     socket.close().await;
     until("the connection is gone", || m.app.app.engine.hub().is_empty()).await;
     m.app.advance(TimeDelta::hours(5));
-    sweeper::end_idle(&m.app.app).await.unwrap();
-    let ended = m.patient.get(&format!("connect/sessions/{id}")).await.expect(200);
+    let ended = ended_by_itself(&m, &id).await;
     assert_eq!(
         (&ended["status"], &ended["billed_minutes"], &ended["amount"]),
         (&json!("ENDED"), &json!(10), &json!(5_000))
@@ -142,8 +141,7 @@ async fn silence_costs_nothing() {
     // Nobody came at all.
     let id = m.ongoing().await;
     m.app.advance(TimeDelta::hours(5));
-    sweeper::end_idle(&m.app.app).await.unwrap();
-    let ended = m.patient.get(&format!("connect/sessions/{id}")).await.expect(200);
+    let ended = ended_by_itself(&m, &id).await;
     assert_eq!((&ended["status"], &ended["billed_minutes"], &ended["amount"]), (&json!("ENDED"), &json!(0), &json!(0)));
     assert_eq!(m.app.ledger_adds_up().await, 3);
 }
