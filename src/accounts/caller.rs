@@ -105,6 +105,18 @@ impl Account {
         Ok(audit::append(tx.conn(), entry).await?)
     }
 
+    /// Leaves an audit row for each patient of whom the account read something in a list; none where it was empty.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked; the transaction fails with it.
+    pub async fn note_each(&self, tx: &mut Tx, action: &str, mut subjects: Vec<UserId>) -> Result<()> {
+        subjects.sort_unstable();
+        subjects.dedup();
+        let role = self.role.as_str();
+        let entry = Entry { at: tx.now(), actor: Some(self.id), role, action, subject: None, session: None };
+        Ok(audit::append_for_each(tx.conn(), entry, &subjects).await?)
+    }
+
     /// Leaves an audit row for what the account did that is nobody's data.
     ///
     /// # Errors

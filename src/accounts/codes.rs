@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use consilium_realtime::shared::counters::Limit;
 use consilium_storage::accounts::{self, Role, codes, patients};
+use consilium_storage::audit::{self, Entry};
 use consilium_storage::ids::UserId;
 use consilium_storage::tx::Tx;
 use rand::Rng;
@@ -114,12 +115,22 @@ async fn patient_of(tx: &mut Tx, phone: &str, name: Option<&str>) -> Result<(Use
     let name = name.map(str::trim).filter(|name| !name.is_empty());
     let now = tx.now();
     if let Some(account) = accounts::find_by_phone(tx.conn(), phone).await? {
-        if let Some(name) = name.filter(|_| account.is_active) {
-            patients::set_first_name(tx.conn(), account.id, name).await?;
+        if let Some(name) = name.filter(|_| account.is_active)
+            && patients::set_first_name(tx.conn(), account.id, name).await?
+        {
+            note(tx, account.id, "user.update").await?;
         }
         return Ok((account.id, account.is_active));
     }
     let id = UserId::new();
     patients::insert(tx.conn(), id, phone, name, DEFAULT_AVATAR, now).await?;
+    note(tx, id, "user.create").await?;
     Ok((id, true))
+}
+
+/// The patient's own doing, before there is a caller to say so.
+async fn note(tx: &mut Tx, patient: UserId, action: &str) -> Result<()> {
+    let (at, role, id) = (tx.now(), Role::Client.as_str(), Some(patient));
+    let entry = Entry { at, actor: id, role, action, subject: id, session: None };
+    Ok(audit::append(tx.conn(), entry).await?)
 }

@@ -61,6 +61,8 @@ async fn create(
         return Err(Error::invalid_session_state(status.as_str()));
     }
     if let Some(view) = calls::find_connected(tx.conn(), session.id).await? {
+        caller.note(&mut tx, "call.read", session.patient_id, Some(session.id)).await?;
+        app.commit(tx).await?;
         return Ok(Stored { created: false, view });
     }
     let id = CallId::new();
@@ -78,9 +80,11 @@ async fn show(
     caller: Caller<Participant>,
     Input { path, .. }: PathOnly<CallPath>,
 ) -> Result<Answer<Call>> {
-    let mut conn = app.conn().await?;
-    let call = calls::find(&mut conn, path.call_session_id).await?.ok_or(NOT_FOUND)?;
-    participant(&mut conn, &caller, call.connect_session_id).await.map_err(as_call)?;
+    let mut tx = app.begin().await?;
+    let call = calls::find(tx.conn(), path.call_session_id).await?.ok_or(NOT_FOUND)?;
+    let (session, _) = participant(tx.conn(), &caller, call.connect_session_id).await.map_err(as_call)?;
+    caller.note(&mut tx, "call.read", session.patient_id, Some(session.id)).await?;
+    app.commit(tx).await?;
     Ok(Answer(call))
 }
 

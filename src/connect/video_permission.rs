@@ -69,8 +69,10 @@ impl VideoPermission {
 type Reply = Result<Answer<VideoPermission>>;
 
 async fn show(State(app): State<App>, caller: Caller<Participant>, input: PathOnly<SessionPath>) -> Reply {
-    let mut conn = app.conn().await?;
-    let (session, _) = participant(&mut conn, &caller, input.path.session_id).await?;
+    let mut tx = app.begin().await?;
+    let (session, _) = participant(tx.conn(), &caller, input.path.session_id).await?;
+    caller.note(&mut tx, "video.read", session.patient_id, Some(session.id)).await?;
+    app.commit(tx).await?;
     Ok(Answer(VideoPermission::new(&session)))
 }
 

@@ -27,7 +27,7 @@ use super::door::Visitor;
 use super::poll::unavailable;
 use crate::accounts::caller::{Account, Doctor, require};
 use crate::app::App;
-use crate::connect::sessions::ops::request_items;
+use crate::connect::sessions::ops::{note_requests, request_items};
 use crate::error::{Error, Result};
 use crate::serve::Socket;
 
@@ -74,6 +74,7 @@ pub(super) async fn requests(
 async fn fresh_requests(app: App, visitor: Visitor, socket: Option<Extension<Socket>>) -> Result<EventStream> {
     let feed = app.engine.enlist(visitor.credential(), true, Kind::Lasting);
     let (head, open) = snapshot(&app, visitor.account.id).await?;
+    note_shown(&app, &visitor.account, &open).await?;
     feed.connection().start(head, head);
     let mut stream = Stream::new(app, visitor.account, feed, View::Requests);
     stream.begin();
@@ -92,6 +93,16 @@ async fn snapshot(app: &App, doctor: UserId) -> Result<(i64, Vec<SessionRequest>
     let now = app.now();
     let open = list_requests_for_doctor(&mut tx, doctor, now).await?;
     Ok((head, request_items(&mut tx, &app.public_url, open, now).await?))
+}
+
+/// The snapshot can write nothing: what a stream shows of it is noted before anybody sees it.
+async fn note_shown(app: &App, doctor: &Account, open: &[SessionRequest]) -> Result<()> {
+    if open.is_empty() {
+        return Ok(());
+    }
+    let mut tx = app.begin().await?;
+    note_requests(&mut tx, doctor, open).await?;
+    app.commit(tx).await
 }
 
 /// Which events a stream shows, and under which names.

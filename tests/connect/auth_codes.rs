@@ -74,6 +74,10 @@ async fn a_name_is_taken_once_and_the_account_stays_the_same() {
         ids.push((me["id"].clone(), me["full_name"].clone()));
     }
     assert!(ids.iter().all(|(id, _)| *id == ids[0].0));
+    let id = serde_json::from_value(ids[0].0.clone()).unwrap();
+    for action in ["user.create", "user.update"] {
+        assert_eq!(app.audited(action, id).await, 1, "{action}");
+    }
     assert_eq!(
         ids.into_iter().map(|(_, name)| name).collect::<Vec<_>>(),
         [json!(null), json!("First"), json!("First")]

@@ -3,6 +3,7 @@
 mod admin;
 mod analytics;
 mod attachments;
+mod audited;
 mod auth_codes;
 mod auth_passwords;
 mod auth_tokens;

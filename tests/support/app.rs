@@ -246,6 +246,12 @@ impl TestApp {
         audit::count(&mut conn, action, subject).await.unwrap()
     }
 
+    /// The audit rows after this one, the oldest first.
+    pub(crate) async fn audit_after(&self, id: i64) -> Vec<testing::AuditRow> {
+        let mut conn = self.app.conn().await.unwrap();
+        testing::list_audit(&mut conn, id).await.unwrap()
+    }
+
     /// How many rows a table has.
     pub(crate) async fn count(&self, table: &str) -> i64 {
         testing::count_rows(&self.database, table).await

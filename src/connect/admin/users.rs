@@ -4,9 +4,8 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, patch_with};
 use axum::extract::State;
 use chrono::{DateTime, Utc};
+use consilium_storage::accounts;
 use consilium_storage::accounts::patients::{self, Patient, Profile, Wanted};
-use consilium_storage::accounts::{self, Role};
-use consilium_storage::audit;
 use consilium_storage::ids::UserId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -125,16 +124,8 @@ async fn list(
     let search = query.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let wanted = Wanted { search, is_active: query.is_active, limit: query.limit, offset: query.offset };
     let (found, total) = patients::list(tx.conn(), &wanted).await?;
-    let subjects: Vec<UserId> = found.iter().map(|patient| patient.id).collect();
-    let entry = audit::Entry {
-        at: tx.now(),
-        actor: Some(caller.id),
-        role: Role::Admin.as_str(),
-        action: "admin.user.list",
-        subject: None,
-        session: None,
-    };
-    audit::append_for_each(tx.conn(), entry, &subjects).await?;
+    let subjects = found.iter().map(|patient| patient.id).collect();
+    caller.note_each(&mut tx, "admin.user.list", subjects).await?;
     app.commit(tx).await?;
     let items = found.iter().map(|patient| AdminUserView::of(&app, patient)).collect();
     Ok(Answer(Page::new(items, total, query.limit, query.offset)))

@@ -8,7 +8,6 @@ use axum::extract::State;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
 use consilium_storage::accounts::patients::{self, Patient, Sex};
-use consilium_storage::audit;
 use consilium_storage::connect::doctors::dashboard::{self, Figures, Filter, Line};
 use consilium_storage::connect::doctors::profile;
 use consilium_storage::ids::{SessionId, UserId};
@@ -343,18 +342,8 @@ async fn recent(
 
 /// The lines with their patients; each patient's data that was read leaves an audit row.
 async fn views(app: &App, tx: &mut Tx, caller: &Account, lines: Vec<Line>, zone: Tz) -> Result<Vec<LineView>> {
-    let mut ids: Vec<UserId> = lines.iter().map(|line| line.patient_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let entry = audit::Entry {
-        at: tx.now(),
-        actor: Some(caller.id),
-        role: caller.role.as_str(),
-        action: "sessions.list",
-        subject: None,
-        session: None,
-    };
-    audit::append_for_each(tx.conn(), entry, &ids).await?;
+    let ids: Vec<UserId> = lines.iter().map(|line| line.patient_id).collect();
+    caller.note_each(tx, "sessions.list", ids.clone()).await?;
     let people: HashMap<UserId, Patient> =
         patients::find_many(tx.conn(), &ids).await?.into_iter().map(|patient| (patient.id, patient)).collect();
     let view = |line: Line| {

@@ -123,12 +123,8 @@ pub async fn list(app: &App, caller: &Account, query: &ListQuery) -> Result<Page
     let now = tx.now();
     let total = followups::count(tx.conn(), caller.id, filter, now).await?;
     let found = followups::list(tx.conn(), caller.id, filter, (query.limit, query.offset), now).await?;
-    let mut patients: Vec<_> = found.iter().map(|followup| followup.patient_id).collect();
-    patients.sort_unstable();
-    patients.dedup();
-    let role = caller.role.as_str();
-    let entry = Entry { at: now, actor: Some(caller.id), role, action: "followups.list", subject: None, session: None };
-    audit::append_for_each(tx.conn(), entry, &patients).await?;
+    let patients = found.iter().map(|followup| followup.patient_id).collect();
+    caller.note_each(&mut tx, "followups.list", patients).await?;
     app.commit(tx).await?;
     Ok(Page::new(found.into_iter().map(Followup::view).collect(), total, query.limit, query.offset))
 }

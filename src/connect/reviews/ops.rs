@@ -92,12 +92,8 @@ pub async fn desk(app: &App, caller: &Account, query: DeskQuery) -> Result<Page<
     let mut tx = app.begin().await?;
     let total = reviews::count_of_doctor(tx.conn(), caller.id, &filter).await?;
     let found = reviews::list_of_doctor(tx.conn(), caller.id, &filter, order, page).await?;
-    let mut patients: Vec<_> = found.iter().map(|review| review.patient_id).collect();
-    patients.sort_unstable();
-    patients.dedup();
-    let (at, role) = (tx.now(), caller.role.as_str());
-    let entry = Entry { at, actor: Some(caller.id), role, action: "reviews.list", subject: None, session: None };
-    audit::append_for_each(tx.conn(), entry, &patients).await?;
+    let patients = found.iter().map(|review| review.patient_id).collect();
+    caller.note_each(&mut tx, "reviews.list", patients).await?;
     app.commit(tx).await?;
     Ok(Page::new(found.into_iter().map(DeskReview::from).collect(), total, query.limit, query.offset))
 }

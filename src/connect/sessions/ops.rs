@@ -22,7 +22,7 @@ use crate::error::{Code, Error, Result};
 use crate::gateways::media::{self, LiveKitGrant};
 
 pub use ending::{close_room, end, end_one_idle};
-pub use reading::{list_active, list_requests, request_items, show, token};
+pub use reading::{list_active, list_requests, note_requests, request_items, show, token};
 pub use requesting::request;
 
 /// How a request is closed without a consultation.

@@ -67,6 +67,9 @@ pub async fn begin(
         }
     };
     attachments::insert(tx.conn(), &new).await?;
+    if let Some(session) = session {
+        caller.note(tx, words(new.scope).begin, session.patient_id, Some(session.id)).await?;
+    }
     Ok((new, link))
 }
 
@@ -172,7 +175,7 @@ pub(super) async fn finish(
 /// # Errors
 /// 503 when the object was swept meanwhile.
 pub async fn count(tx: &mut Tx, caller: &Account, row: &Attachment) -> Result<Option<Object>> {
-    let Some(session_id) = row.session_id else { return set_picture(tx, row, row.stored_key.as_deref()).await };
+    let Some(session_id) = row.session_id else { return set_picture(tx, caller, row, row.stored_key.as_deref()).await };
     if let Some(object) = row.stored_object() {
         stored::keep(tx, &object).await?;
     }
@@ -182,16 +185,17 @@ pub async fn count(tx: &mut Tx, caller: &Account, row: &Attachment) -> Result<Op
         Scope::Report => tx.emit_in(session_id, Event::ReportUploaded(ReportItem::from(row)), &session.parties()),
         Scope::Profile | Scope::Recording => {}
     }
-    caller.note(tx, words(row.scope).0, session.patient_id, Some(session_id)).await?;
+    caller.note(tx, words(row.scope).upload, session.patient_id, Some(session_id)).await?;
     Ok(None)
 }
 
 /// Sets or takes away the picture of whoever uploaded it, as 9 to 11, 33 and 34 do.
-async fn set_picture(tx: &mut Tx, row: &Attachment, file: Option<&str>) -> Result<Option<Object>> {
+async fn set_picture(tx: &mut Tx, caller: &Account, row: &Attachment, file: Option<&str>) -> Result<Option<Object>> {
     let former = match row.uploader_role {
         Party::Client => {
             let patient = patients::find_for_update(tx.conn(), row.uploader_id).await?.ok_or(NOT_FOUND)?;
             patients::set_avatar(tx.conn(), row.uploader_id, DEFAULT_AVATAR, file).await?;
+            caller.note(tx, "user.avatar", row.uploader_id, None).await?;
             patient.avatar_file
         }
         Party::Doctor => profile::set_avatar(tx.conn(), row.uploader_id, file).await?,
@@ -218,7 +222,7 @@ pub async fn delete(app: &App, caller: &Account, found: &Attachment) -> Result<D
     attachments::set_deleted(tx.conn(), row.id, now).await?;
     let former = match (row.status, row.session_id) {
         // The present picture: the system's comes back.
-        (Status::Uploaded, None) => set_picture(&mut tx, &row, None).await?,
+        (Status::Uploaded, None) => set_picture(&mut tx, caller, &row, None).await?,
         (Status::Uploaded, Some(_)) => {
             let due_at = now + app.config.ttl.signed_url + TimeDelta::minutes(1);
             if let Some(object) = row.stored_object() {
@@ -237,7 +241,7 @@ pub async fn delete(app: &App, caller: &Account, found: &Attachment) -> Result<D
         if row.scope == Scope::Report && row.status == Status::Uploaded {
             tx.emit_in(session.id, Event::ReportDeleted(ReportItem::from(&row)), &session.parties());
         }
-        caller.note(&mut tx, words(row.scope).1, session.patient_id, Some(session.id)).await?;
+        caller.note(&mut tx, words(row.scope).delete, session.patient_id, Some(session.id)).await?;
     }
     app.commit(tx).await?;
     if let Some(former) = former {
@@ -316,11 +320,19 @@ pub(super) fn kind_of(row: &Attachment) -> Result<Kind> {
     Kind::of_type(&row.content_type).ok_or_else(|| Error::internal("an upload of a type that is not taken"))
 }
 
-/// The audit log's words for uploading and deleting.
-const fn words(scope: Scope) -> (&'static str, &'static str) {
+/// The audit log's words for an upload.
+struct Words {
+    begin: &'static str,
+    upload: &'static str,
+    delete: &'static str,
+}
+
+const fn words(scope: Scope) -> Words {
     match scope {
-        Scope::Report => ("report.upload", "report.delete"),
-        Scope::Profile | Scope::Session | Scope::Recording => ("attachment.upload", "attachment.delete"),
+        Scope::Report => Words { begin: "report.begin", upload: "report.upload", delete: "report.delete" },
+        Scope::Profile | Scope::Session | Scope::Recording => {
+            Words { begin: "attachment.begin", upload: "attachment.upload", delete: "attachment.delete" }
+        }
     }
 }
 

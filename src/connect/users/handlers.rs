@@ -13,7 +13,7 @@ use crate::http::upload::Picture;
 
 /// 6.
 pub(super) async fn show(State(app): State<App>, caller: Caller<Client>) -> Result<Answer<UserView>> {
-    Ok(Answer(ops::show(&app, caller.id).await?))
+    Ok(Answer(ops::show(&app, &caller).await?))
 }
 
 /// 7: null clears age, sex, height and weight.

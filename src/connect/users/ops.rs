@@ -1,7 +1,6 @@
 //! One operation, one transaction.
 
 use consilium_storage::accounts::patients::{self, Patient, Profile};
-use consilium_storage::ids::UserId;
 
 use super::rules;
 use super::wire::{UpdateUser, UserView};
@@ -19,8 +18,11 @@ pub const NOT_FOUND: Error = Error::NotFound("User");
 ///
 /// # Errors
 /// 404 when there is no such patient.
-pub async fn show(app: &App, id: UserId) -> Result<UserView> {
-    let patient = patients::find(&mut *app.conn().await?, id).await?.ok_or(NOT_FOUND)?;
+pub async fn show(app: &App, caller: &Account) -> Result<UserView> {
+    let mut tx = app.begin().await?;
+    let patient = patients::find(tx.conn(), caller.id).await?.ok_or(NOT_FOUND)?;
+    caller.note(&mut tx, "user.read", caller.id, None).await?;
+    app.commit(tx).await?;
     Ok(UserView::of(&app.public_url, &patient))
 }
 
@@ -75,6 +77,7 @@ async fn set_avatar(app: &App, caller: &Account, avatar_id: &str, file: Option<&
     avatar_id.clone_into(&mut patient.avatar_id);
     patients::set_avatar(tx.conn(), caller.id, avatar_id, file).await?;
     stored::exchange_avatar(&mut tx, caller.id, former.as_deref(), file).await?;
+    caller.note(&mut tx, "user.avatar", caller.id, None).await?;
     app.commit(tx).await?;
     if let Some(former) = former {
         stored::discard(app, &stored::avatar(&former)).await;

@@ -161,15 +161,16 @@ pub async fn find_for_update(conn: &mut PgConnection, id: UserId) -> Result<Opti
     }
 }
 
-/// Sets the name of a patient who has none yet.
+/// Sets the name of a patient who has none yet; answers whether it was so.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn set_first_name(conn: &mut PgConnection, id: UserId, full_name: &str) -> Result<()> {
-    sqlx::query!("update patients set full_name = $2 where id = $1 and full_name is null", id as _, full_name)
-        .execute(conn)
-        .await?;
-    Ok(())
+pub async fn set_first_name(conn: &mut PgConnection, id: UserId, full_name: &str) -> Result<bool> {
+    let set =
+        sqlx::query!("update patients set full_name = $2 where id = $1 and full_name is null", id as _, full_name)
+            .execute(conn)
+            .await?;
+    Ok(set.rows_affected() > 0)
 }
 
 /// Sets the picture: an uploaded file, or with none the system's.

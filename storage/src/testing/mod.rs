@@ -210,6 +210,30 @@ pub async fn count_acts(database: &TestDb, action: &str, actor: crate::ids::User
     }
 }
 
+/// A row of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Its place.
+    pub id: i64,
+    /// Who; none for the system.
+    pub actor: Option<crate::ids::UserId>,
+    /// What.
+    pub action: String,
+    /// Whose data.
+    pub subject: Option<crate::ids::UserId>,
+}
+
+/// The audit rows after this one, the oldest first.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn list_audit(conn: &mut PgConnection, after: i64) -> crate::Result<Vec<AuditRow>> {
+    type Columns = (i64, Option<crate::ids::UserId>, String, Option<crate::ids::UserId>);
+    let sql = "select id, actor_id, action, subject_id from audit_log where id > $1 order by id";
+    let rows: Vec<Columns> = sqlx::query_as(sql).bind(after).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|(id, actor, action, subject)| AuditRow { id, actor, action, subject }).collect())
+}
+
 /// Cuts every connection to this database that waits for a row, as a crash of its client would. Answers how many.
 ///
 /// # Panics

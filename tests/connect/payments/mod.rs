@@ -66,12 +66,12 @@ async fn pay_silently(app: &TestApp, id: &str, outcome: Outcome) {
 }
 
 /// A webhook of the sandbox's provider for an order of 500 rupees.
-fn notice(kind: &str, id: &str) -> String {
+pub(super) fn notice(kind: &str, id: &str) -> String {
     webhook(kind, id, "500", "500.00")
 }
 
 /// Delivers a body as the provider would, signed.
-async fn deliver(app: &TestApp, body: &str) -> Answer {
+pub(super) async fn deliver(app: &TestApp, body: &str) -> Answer {
     deliver_with(app, "1746427759733", &sign(SECRET, "1746427759733", body.as_bytes()), body).await
 }
 

@@ -11,6 +11,7 @@ use consilium_storage::connect::sessions::{self, Session};
 use consilium_storage::database::Conn;
 use consilium_storage::ids::{SessionId, UserId};
 use consilium_storage::states::session::Status;
+use consilium_storage::tx::Tx;
 
 use super::super::access::participant;
 use super::super::wire::{DoctorLine, SessionDetail, TokenView};
@@ -38,9 +39,13 @@ pub async fn show(app: &App, caller: &Account, id: SessionId) -> Result<SessionD
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn list_active(app: &App, caller: &Account) -> Result<Vec<SessionDetail>> {
-    let mut conn = app.conn().await?;
-    let open = sessions::list_active(&mut conn, caller.id, app.now()).await?;
-    details(app, &mut conn, caller, open).await
+    let mut tx = app.begin().await?;
+    let now = tx.now();
+    let open = sessions::list_active(tx.conn(), caller.id, now).await?;
+    caller.note_each(&mut tx, "sessions.active", open.iter().map(|session| session.patient_id).collect()).await?;
+    let views = details(app, tx.conn(), caller, open).await?;
+    app.commit(tx).await?;
+    Ok(views)
 }
 
 /// 39: open requests addressed to the doctor, oldest first.
@@ -48,9 +53,22 @@ pub async fn list_active(app: &App, caller: &Account) -> Result<Vec<SessionDetai
 /// # Errors
 /// When Postgres cannot be asked.
 pub async fn list_requests(app: &App, caller: &Account) -> Result<Vec<SessionRequest>> {
-    let mut conn = app.conn().await?;
-    let open = sessions::list_requests_for_doctor(&mut conn, caller.id, app.now()).await?;
-    request_items(&mut conn, &app.public_url, open, app.now()).await
+    let mut tx = app.begin().await?;
+    let now = tx.now();
+    let open = sessions::list_requests_for_doctor(tx.conn(), caller.id, now).await?;
+    let items = request_items(tx.conn(), &app.public_url, open, now).await?;
+    note_requests(&mut tx, caller, &items).await?;
+    app.commit(tx).await?;
+    Ok(items)
+}
+
+/// Leaves an audit row for each patient whose open request a doctor is shown, in the list or as a stream begins.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn note_requests(tx: &mut Tx, caller: &Account, shown: &[SessionRequest]) -> Result<()> {
+    let patients = shown.iter().map(|request| request.patient.user_id).collect();
+    caller.note_each(tx, "sessions.requests", patients).await
 }
 
 /// Requests with the previews of their patients.
@@ -84,12 +102,14 @@ pub async fn request_items(
 /// # Errors
 /// 404, 409 `INVALID_SESSION_STATE`.
 pub async fn token(app: &App, caller: &Account, id: SessionId) -> Result<TokenView> {
-    let mut conn = app.conn().await?;
-    let (session, party) = participant(&mut conn, caller, id).await?;
-    let status = session.status_at(app.now());
+    let mut tx = app.begin().await?;
+    let (session, party) = participant(tx.conn(), caller, id).await?;
+    let status = session.status_at(tx.now());
     match (status, party) {
         (Status::Ongoing, _) | (Status::Requested, Party::Client) => {
             let livekit = grant(app, &session, party)?;
+            caller.note(&mut tx, "session.token", session.patient_id, Some(id)).await?;
+            app.commit(tx).await?;
             Ok(TokenView { session_id: id, status, room_name: session.room_name(), livekit })
         }
         _ => Err(Error::invalid_session_state(status.as_str())),

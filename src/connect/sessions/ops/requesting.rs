@@ -53,6 +53,7 @@ pub async fn request(app: &App, tx: &mut Tx, caller: &Account, body: RequestSess
         }
         other => other?,
     }
+    caller.note(tx, "session.request", caller.id, Some(id)).await?;
     let item = SessionRequest {
         session_id: id,
         status: Status::Requested,
