@@ -200,7 +200,10 @@ impl Page {
 
     /// Clicks the element of this name that shows `text`.
     pub(crate) async fn click_text(&self, test: &str, text: &str) {
-        self.see_text(test, text).await.click().await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while self.see_text(test, text).await.click().await.is_err() {
+            self.or_give_up(deadline, &format!("a click on {test} showing {text:?}")).await;
+        }
     }
 
     /// Clicks inside the element of this name that shows `text`.
@@ -239,7 +242,14 @@ impl Page {
     }
 
     pub(crate) async fn text(&self, test: &str) -> String {
-        self.see(test).await.text().await.unwrap()
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // It may be replaced between the two steps.
+            if let Ok(text) = self.see(test).await.text().await {
+                return text;
+            }
+            self.or_give_up(deadline, test).await;
+        }
     }
 
     /// How many elements of this name there are.
