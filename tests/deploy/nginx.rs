@@ -175,8 +175,10 @@ async fn headers_are_the_servers_and_stand_once() {
     assert_eq!(answer.headers["server"], "nginx", "without its version");
     let own = proxy.client(&app.nobody()).request(Method::GET, "/health").header("x-request-id", "mine-1");
     assert_eq!(send(own).await.headers["x-request-id"], "mine-1");
-    let line = proxy.lines("/health", 2).await.pop().unwrap();
-    assert_eq!((line["request_id"].as_str(), line["status"].as_u64()), (Some("mine-1"), Some(200)));
+    // Each of nginx' workers writes when it comes to it.
+    let lines = proxy.lines("/health", 2).await;
+    let own = lines.iter().find(|line| line["request_id"] == "mine-1");
+    assert_eq!(own.and_then(|line| line["status"].as_u64()), Some(200), "{lines:?}");
     // Figures are not for the world.
     proxy.client(&app.nobody()).get("/metrics").await.refused_plainly(404);
 }

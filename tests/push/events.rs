@@ -65,6 +65,7 @@ async fn a_consultation_rings_the_other_party() {
     let m = meeting().await;
     let session = m.requested().await;
     accept(&m.doctor, &session).await;
+    settled(&m.app).await;
     expect(&m.app, PATIENT, &["session.accepted"]).await;
     m.patient.post("connect/call-sessions", json!({"connect_session_id": session})).await.expect(201);
     expect(&m.app, DOCTOR, &["session.requested", "call.started"]).await;
@@ -120,6 +121,7 @@ async fn a_hang_up_that_takes_the_camera_back_is_no_push() {
 async fn a_message_rings_who_is_not_connected() {
     let m = meeting().await;
     let session = m.ongoing().await;
+    settled(&m.app).await;
     let message = say(&m.patient, &session, "the pain is back").await;
     expect(&m.app, DOCTOR, &["session.requested", "message.new"]).await;
     let data = last(&m.app, DOCTOR).await["data"].clone();
