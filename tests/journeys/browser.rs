@@ -149,7 +149,8 @@ async fn request_and_accept(name: &str, patient: &Page, doctor: &Page) {
 
 async fn chat(patient: &Page, doctor: &Page) {
     doctor.write("composer", "Good evening, what is troubling you?").await;
-    patient.see_text("typing", "is typing").await;
+    // Seen for some seconds after the last sign.
+    patient.glimpse("typing", "is typing", async || doctor.write("composer", "?").await).await;
     patient.screenshot("06-typing").await;
     doctor.click("send").await;
     patient.see_text("message-theirs", "what is troubling you?").await;
