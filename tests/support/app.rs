@@ -107,7 +107,7 @@ impl TestApp {
 
     /// Waits until some transaction waits for a row that another holds.
     pub(crate) async fn somebody_waits(&self) {
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
         while testing::count_waiting(&self.database).await == 0 {
             assert!(tokio::time::Instant::now() < deadline, "nobody waits");
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;

@@ -141,7 +141,7 @@ pub(crate) async fn events_of(client: &Client, kind: &str) -> Vec<Value> {
 
 /// Waits until this many events of a kind are in the caller's inbox.
 pub(crate) async fn wait_for_events(client: &Client, kind: &str, count: usize) -> Vec<Value> {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let events = events_of(client, kind).await;
         if events.len() >= count {
@@ -154,7 +154,7 @@ pub(crate) async fn wait_for_events(client: &Client, kind: &str, count: usize) -
 
 /// Waits until something holds.
 pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(10);
     while !holds() {
         assert!(Instant::now() < deadline, "not in time: {what}");
         sleep(Duration::from_millis(5)).await;

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::client::{Answer, send};
 
 /// How long a block may take to come.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// One block of the stream; comments alone are no block.
 #[derive(Debug, Clone, PartialEq, Default)]
