@@ -10,7 +10,7 @@ use consilium::error::{Code, Error};
 use consilium::http::dialect::Family;
 use futures_util::future::join_all;
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::proxy::{PLAYED_ADDRESS, Proxy, check_tls_front};
 use crate::live::kit::{accept, request, text};
@@ -20,8 +20,8 @@ use crate::support::client::{Client, send};
 use crate::support::redis::RedisServer;
 use crate::support::socket::{Incoming, Socket};
 
-/// An event that waited for a buffer to fill would not come at all.
-const AT_ONCE: Duration = Duration::from_secs(2);
+/// An event that waited for a buffer to fill would not come at all. Less than the 15 s to the next comment.
+const AT_ONCE: Duration = Duration::from_secs(12);
 
 /// A node that believes the proxy.
 async fn node() -> TestApp {
@@ -53,14 +53,12 @@ async fn events_come_at_once() {
     }
     let asked = proxy.client(&patient).post("connect/sessions", json!({"target_doctor_id": doctor.id})).await;
     let session = asked.expect(201)["session_id"].clone();
-    let committed = Instant::now();
     for (stream, event) in streams.iter_mut().zip(["session.requested", "session_requested"].into_iter().cycle()) {
         let block = timeout(AT_ONCE, stream.next_of(event)).await.unwrap_or_else(|_| panic!("{event} is held back"));
         let named =
             if event == "session_requested" { &block.data["session_id"] } else { &block.data["data"]["session_id"] };
         assert_eq!(*named, session);
     }
-    assert!(committed.elapsed() < AT_ONCE);
 }
 
 #[tokio::test]
@@ -177,8 +175,10 @@ async fn headers_are_the_servers_and_stand_once() {
     assert_eq!(answer.headers["server"], "nginx", "without its version");
     let own = proxy.client(&app.nobody()).request(Method::GET, "/health").header("x-request-id", "mine-1");
     assert_eq!(send(own).await.headers["x-request-id"], "mine-1");
-    let line = proxy.lines("/health", 2).await.pop().unwrap();
-    assert_eq!((line["request_id"].as_str(), line["status"].as_u64()), (Some("mine-1"), Some(200)));
+    // Each of nginx' workers writes when it comes to it.
+    let lines = proxy.lines("/health", 2).await;
+    let own = lines.iter().find(|line| line["request_id"] == "mine-1");
+    assert_eq!(own.and_then(|line| line["status"].as_u64()), Some(200), "{lines:?}");
     // Figures are not for the world.
     proxy.client(&app.nobody()).get("/metrics").await.refused_plainly(404);
 }
@@ -314,8 +314,7 @@ async fn count_aloud(doctor: &Client, session: &str, tally: &Tally) {
 }
 
 /// A socket that stays: when its node goes it comes back with its cursor. Answers how often that was, and what it heard.
-async fn stay(client: &Client, tally: &Tally) -> (usize, Vec<String>) {
-    let mut socket = client.socket(None).await;
+async fn stay(mut socket: Socket, client: &Client, tally: &Tally) -> (usize, Vec<String>) {
     let mut cursor = socket.next_of("connected").await["cursor"].as_str().unwrap().to_owned();
     let (mut moved, mut heard) = (0, Vec::new());
     let is_last = |heard: &Vec<String>| heard.last().is_some_and(|last| *last == (tally.said() - 1).to_string());
@@ -348,18 +347,25 @@ async fn back(client: &Client, query: &str) -> Socket {
 #[tokio::test]
 async fn a_node_that_drains_costs_no_client_an_error_and_no_event() {
     let redis = RedisServer::start().await;
-    let first = node_with(|config| redis.serve(config)).await;
+    // With time enough for whoever is still being answered.
+    let first = node_with(|config| {
+        redis.serve(config);
+        config.ttl.drain = Duration::from_secs(20);
+    })
+    .await;
     let second = first.beside().await;
     until("the nodes hear each other", async || second.app.engine.peers().len() == 1).await;
     let proxy = Proxy::before(&[&first, &second]).await;
     let (patient, doctor) = (proxy.client(&first.patient().await), proxy.client(&first.doctor().await));
     let session = request(&patient, &doctor).await;
     accept(&doctor, &session).await;
+    // Four of them before anybody else, so that they are spread over both nodes and hear it all.
+    let sockets = join_all((0..4).map(|_| patient.socket(None))).await;
     let visitors = [proxy.client(&first.patient().await), proxy.client(&first.patient().await)];
     let tally = Tally::default();
     let everybody = async {
         tokio::join!(
-            join_all((0..4).map(|_| stay(&patient, &tally))),
+            join_all(sockets.into_iter().map(|socket| stay(socket, &patient, &tally))),
             join_all(visitors.map(|client| visit(client, &tally))),
             count_aloud(&doctor, &session, &tally),
             async {
@@ -377,10 +383,9 @@ async fn a_node_that_drains_costs_no_client_an_error_and_no_event() {
     let moved: usize = stayed.iter().map(|(moved, _)| moved).sum();
     assert!((1..4).contains(&moved), "{moved} of 4 moved");
     let said: Vec<String> = (0..tally.said()).map(|number| number.to_string()).collect();
+    assert!(said.len() >= 15, "{}", said.len());
     for (_, heard) in stayed {
-        // Whoever came while the counting was under way hears the rest of it, without a gap.
-        assert_eq!(heard, said[said.len() - heard.len()..]);
-        assert!(heard.len() > 15, "{}", heard.len());
+        assert_eq!(heard, said, "without a gap");
     }
 }
 
@@ -415,7 +420,7 @@ async fn whoever_is_in_the_queue_when_the_listener_closes_is_answered() {
     for stream in waiting {
         let mut stream = tokio::net::TcpStream::from_std(stream).unwrap();
         let mut answer = String::new();
-        timeout(Duration::from_secs(10), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        timeout(Duration::from_secs(20), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("connection: close\r\n"), "{answer}");
         stream.shutdown().await.ok();
     }

@@ -1,7 +1,6 @@
 //! Real nginx with the files of deploy/nginx: only addresses, the listening port and the places of its own files are
 //! others.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::text::read;
 use crate::support::app::TestApp;
 use crate::support::client::Client;
+use crate::support::ports::free_port;
 use crate::support::process::http_client;
 
 /// The header by which a test plays a client of another address: nginx' realip module believes it.
@@ -53,7 +53,7 @@ impl Proxy {
     /// In front of whatever is, or is not, at these addresses.
     pub(super) async fn start(nodes: &[&str]) -> Self {
         let files = Scratch::new("nginx").unwrap();
-        let (own, stock) = (free_port(), free_port());
+        let [own, stock] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
         write_configuration(&files, nodes, &own, &stock);
         let log = std::fs::File::create(files.path().join("output")).unwrap();
         let keeper = with_sbin("sh")
@@ -101,7 +101,7 @@ impl Proxy {
 
     /// The lines of the access log, once there are so many for this path.
     pub(super) async fn lines(&self, path: &str, count: usize) -> Vec<serde_json::Value> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let log = self.log("access.log");
             let whole = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
@@ -113,11 +113,6 @@ impl Proxy {
             sleep(Duration::from_millis(20)).await;
         }
     }
-}
-
-fn free_port() -> String {
-    // Free again when the listener is dropped.
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 fn path(files: &Scratch, name: &str) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use consilium_storage::testing::Scratch;
 use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::text::{files_under, read, root, words};
 use crate::live::node::consilium;
@@ -17,7 +17,7 @@ async fn config(settings: &[(String, String)]) -> (Option<i32>, String, String) 
     let folder = Scratch::new("config").unwrap();
     let mut command = consilium();
     command.arg("config").envs(settings.iter().cloned()).current_dir(folder.path());
-    let ended = timeout(Duration::from_secs(20), command.output()).await.unwrap().unwrap();
+    let ended = timeout(Duration::from_secs(60), command.output()).await.unwrap().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (ended.status.code(), text(ended.stdout), text(ended.stderr))
 }
@@ -176,9 +176,13 @@ async fn the_health_check_follows_readiness() {
     let healthy = || async {
         let script = root().join("deploy/healthy.sh");
         let check = Command::new("bash").arg(script).env("CONSILIUM_LISTEN", &address).output();
-        timeout(Duration::from_secs(10), check).await.unwrap().unwrap().status.success()
+        timeout(Duration::from_secs(30), check).await.unwrap().unwrap().status.success()
     };
-    assert!(healthy().await);
+    // The server waits no longer than 2 s for Postgres, and the check 5 s for the server.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !healthy().await {
+        assert!(Instant::now() < deadline, "never healthy");
+    }
     app.app.pool.close().await;
     assert!(!healthy().await, "no Postgres");
     app.app.shutdown.cancel();

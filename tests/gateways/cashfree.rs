@@ -10,10 +10,10 @@ use consilium_storage::money::Paise;
 
 use crate::support::cashfree::{CLIENT_ID, CLIENT_SECRET, CashfreePeer, Fault};
 
-fn quick() -> Policy {
+fn patient() -> Policy {
     Policy {
-        attempt_timeout: Duration::from_millis(400),
-        budget: Duration::from_secs(9),
+        attempt_timeout: Duration::from_secs(20),
+        budget: Duration::from_secs(60),
         attempts: 3,
         backoff: Duration::from_millis(2),
         open_after: 3,
@@ -21,7 +21,12 @@ fn quick() -> Policy {
     }
 }
 
-fn gateway_with(peer: &CashfreePeer, change: impl FnOnce(&mut cashfree::Account)) -> Payments {
+/// For a peer that hangs. More attempts than it spoils: a busy machine spoils some too.
+fn quick() -> Policy {
+    Policy { attempt_timeout: Duration::from_millis(400), attempts: 6, ..patient() }
+}
+
+fn gateway_like(peer: &CashfreePeer, policy: Policy, change: impl FnOnce(&mut cashfree::Account)) -> Payments {
     let mut account = cashfree::Account {
         url: peer.url(),
         client_id: CLIENT_ID.to_owned(),
@@ -30,7 +35,11 @@ fn gateway_with(peer: &CashfreePeer, change: impl FnOnce(&mut cashfree::Account)
         notify_url: None,
     };
     change(&mut account);
-    Payments::Cashfree(Cashfree::new(account, quick()).unwrap())
+    Payments::Cashfree(Cashfree::new(account, policy).unwrap())
+}
+
+fn gateway_with(peer: &CashfreePeer, change: impl FnOnce(&mut cashfree::Account)) -> Payments {
+    gateway_like(peer, patient(), change)
 }
 
 fn gateway(peer: &CashfreePeer) -> Payments {
@@ -90,6 +99,7 @@ async fn trouble_is_tried_again_and_an_order_is_opened_once() {
     // Somebody else's order of the same id is not taken for ours.
     assert!(matches!(gateway.open(new(&id)).await, Err(PaymentError::Refused(why)) if why.contains("409")));
 
+    let gateway = gateway_like(&peer, quick(), |_| {});
     for faults in
         [[Fault::Internal, Fault::ProxyPage], [Fault::TooMany, Fault::Hang], [Fault::Endless, Fault::Internal]]
     {
@@ -120,7 +130,7 @@ async fn an_answer_that_makes_no_sense_is_no_answer() {
 #[tokio::test]
 async fn a_provider_that_is_away_is_left_alone_for_a_while() {
     let peer = CashfreePeer::start().await;
-    let gateway = gateway(&peer);
+    let gateway = gateway_like(&peer, Policy { attempts: 3, ..quick() }, |_| {});
     let id = OrderId::random();
     gateway.open(new(&id)).await.unwrap();
     peer.fail_always(Some(Fault::Hang));
@@ -129,7 +139,7 @@ async fn a_provider_that_is_away_is_left_alone_for_a_while() {
     for _ in 0..3 {
         assert!(matches!(gateway.look(&id).await, Err(PaymentError::Unreachable(_))));
     }
-    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     let mut quick_refusal = false;
     for _ in 0..20 {
         let started = Instant::now();
@@ -138,7 +148,7 @@ async fn a_provider_that_is_away_is_left_alone_for_a_while() {
     }
     assert!(quick_refusal, "nobody was turned away at once");
     peer.fail_always(None);
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while gateway.look(&id).await != Ok(Report::Open) {
         assert!(Instant::now() < deadline, "it stays shut");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -162,7 +172,7 @@ async fn wrong_credentials_are_a_refusal_and_not_asked_again() {
                 version: "2023-08-01".to_owned(),
                 notify_url: None,
             },
-            quick(),
+            patient(),
         )
         .unwrap(),
     );
@@ -175,6 +185,6 @@ async fn wrong_credentials_are_a_refusal_and_not_asked_again() {
             version: String::new(),
             notify_url: None,
         };
-        assert!(Cashfree::new(account, quick()).is_err(), "{url}");
+        assert!(Cashfree::new(account, patient()).is_err(), "{url}");
     }
 }

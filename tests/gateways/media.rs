@@ -23,8 +23,8 @@ const DOCTOR: Party = Party::Doctor(Uuid::from_u128(0xd3af));
 
 fn quick() -> Policy {
     Policy {
-        attempt_timeout: Duration::from_secs(3),
-        budget: Duration::from_secs(9),
+        attempt_timeout: Duration::from_secs(20),
+        budget: Duration::from_secs(60),
         attempts: 3,
         backoff: Duration::from_millis(2),
         open_after: 2,
@@ -201,7 +201,7 @@ async fn a_server_that_hangs_is_given_up_then_left_alone_then_found_again() {
     let (peer, _) = room_with_both().await;
     let policy = Policy {
         attempt_timeout: Duration::from_millis(300),
-        budget: Duration::from_secs(2),
+        budget: Duration::from_secs(10),
         open_for: Duration::from_secs(2),
         ..quick()
     };
@@ -226,7 +226,7 @@ async fn a_server_that_hangs_is_given_up_then_left_alone_then_found_again() {
     assert!(media.grant(ROOM, PATIENT, "x").is_ok());
 
     peer.fail_always(None);
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while media.participants(ROOM).await.is_err() {
         assert!(Instant::now() < deadline, "never found again");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -260,9 +260,10 @@ async fn a_recorder_that_does_not_answer_keeps_nobody_from_the_rooms() {
 
 #[tokio::test]
 async fn nothing_listening_is_unreachable_and_tokens_go_on() {
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Held, so that nobody else gets it.
+    let free = tokio::net::TcpSocket::new_v4().unwrap();
+    free.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = free.local_addr().unwrap();
-    drop(free);
     let media = gateway(&format!("ws://{address}"), API_SECRET);
     let away = Err(MediaError::Unreachable);
     assert_eq!(media.close_room(ROOM).await, away);
@@ -385,12 +386,12 @@ async fn after_an_outage_the_loop_puts_the_room_right_and_it_ends_when_told() {
     #[allow(clippy::disallowed_methods, reason = "the test itself waits for the job's end")]
     let job = tokio::task::spawn(run(media.clone(), live, every, shutdown.clone()));
     peer.fail_always(None);
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while peer.camera_allowed(ROOM, &patient) != Some(false) {
         assert!(Instant::now() < deadline, "never put right");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     shutdown.cancel();
-    let ended = tokio::time::timeout(Duration::from_secs(5), job).await;
+    let ended = tokio::time::timeout(Duration::from_secs(20), job).await;
     assert!(ended.is_ok_and(|job| job.is_ok()));
 }

@@ -11,7 +11,8 @@ use crate::support::client::{Client, keys};
 use crate::support::files::{PNG, attach, complete, complete_report, form, post_form, put, report};
 use crate::support::meeting::{of, text};
 
-/// Waits until these events have rung a device, and answers what the newest carries.
+/// Waits until these events have rung a device, and answers what the newest carries. Pushes may overtake each other: those
+/// before it have to be there already.
 async fn rings(app: &TestApp, token: &str, expected: &[&str]) -> Value {
     expect(app, token, expected).await;
     last(app, token).await["data"].clone()
@@ -45,6 +46,7 @@ async fn send_by(door: u32, client: &Client, session: &str) -> Value {
 async fn a_file_rings_the_other_party_by_whichever_door_it_comes() {
     let m = meeting().await;
     let session = m.ongoing().await;
+    settled(&m.app).await;
     let (mut of_doctor, mut of_patient) = (vec!["session.requested"], vec!["session.accepted"]);
     for door in [53, 104, 105, 106] {
         for (sender, token, told) in [(&m.patient, DOCTOR, &mut of_doctor), (&m.doctor, PATIENT, &mut of_patient)] {
@@ -65,6 +67,7 @@ async fn a_file_rings_the_other_party_by_whichever_door_it_comes() {
 async fn a_report_rings_the_doctor() {
     let m = meeting().await;
     let session = m.ongoing().await;
+    settled(&m.app).await;
     let id = report(&m.patient, &session, "blood report.pdf").await;
     let data = rings(&m.app, DOCTOR, &["session.requested", "report.uploaded"]).await;
     assert_eq!(keys(&data), ["event", "event_id", "report_id", "sent_at", "session_id"]);
@@ -79,6 +82,7 @@ async fn a_report_rings_the_doctor() {
 async fn what_the_doctor_writes_rings_the_patient_and_the_same_again_does_not() {
     let m = meeting().await;
     let session = m.ongoing().await;
+    settled(&m.app).await;
     let medicine = |name: &str| json!({"medications": [{"name": name, "dosage": "1-0-1"}]});
     let lab_test = |name: &str| json!({"recommendations": [{"test_name": name}]});
     let mut told = vec!["session.accepted"];
@@ -161,6 +165,7 @@ async fn what_becomes_of_a_payment_rings_the_patient_once_however_often_it_is_sa
 async fn an_answer_to_a_follow_up_rings_the_other_party_once() {
     let m = meeting().await;
     let session = m.ended().await;
+    settled(&m.app).await;
     let day = m.app.app.now().date_naive() + Days::new(7);
     let names = ["doctor_id", "event", "event_id", "followup_id", "sent_at", "session_id"];
     let (mut of_doctor, mut of_patient) = (vec!["session.requested"], vec!["session.accepted", "session.ended"]);

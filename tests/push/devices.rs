@@ -114,9 +114,9 @@ async fn a_doctor_with_a_device_stays_online_longer() {
     m.app.advance(TimeDelta::seconds(91));
     assert_eq!(status().await, "OFFLINE");
     device(&m.doctor, "doctor-phone").await;
-    m.app.advance(TimeDelta::seconds(899));
+    m.app.advance(TimeDelta::seconds(860));
     assert_eq!(status().await, "ONLINE");
-    m.app.advance(TimeDelta::seconds(2));
+    m.app.advance(TimeDelta::seconds(41));
     assert_eq!(status().await, "OFFLINE");
     m.doctor.get("doctors/me/profile").await.expect(200);
     assert_eq!(status().await, "ONLINE");

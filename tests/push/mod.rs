@@ -61,7 +61,7 @@ async fn events(app: &TestApp, token: &str) -> Vec<String> {
 async fn expect(app: &TestApp, token: &str, expected: &[&str]) {
     let mut sorted = expected.to_vec();
     sorted.sort_unstable();
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let found = events(app, token).await;
         if found == sorted {
@@ -75,7 +75,7 @@ async fn expect(app: &TestApp, token: &str, expected: &[&str]) {
 
 /// Waits until nothing waits in the outbox: all that is due has been carried.
 async fn settled(app: &TestApp) {
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let waiting = waiting(app).await;
         if waiting.is_empty() {
@@ -113,7 +113,7 @@ async fn dead(app: &TestApp) -> Vec<consilium_storage::outbox::Entry> {
 
 /// Waits for so many dead letters.
 async fn wait_for_dead(app: &TestApp, count: usize) -> Vec<consilium_storage::outbox::Entry> {
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let found = dead(app).await;
         if found.len() == count {

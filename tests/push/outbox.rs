@@ -55,7 +55,7 @@ async fn with_fcm() -> (Meeting, Fcm) {
 
 /// Moves the clock in small steps until something holds.
 async fn until(m: &Meeting, what: &str, step: TimeDelta, holds: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !holds().await {
         assert!(Instant::now() < deadline, "not in time: {what}; waiting {:?}", waiting(&m.app).await);
         super::pass(&m.app, step).await;
@@ -205,7 +205,7 @@ async fn the_figures_of_the_outbox() {
     for outcome in ["done", "dead"] {
         // A job is counted right after it is settled.
         let name = format!("consilium_outbox_jobs_total{{kind=\"push\",outcome=\"{outcome}\"}}");
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let text = recorder.handle().render();
             if text.lines().any(|line| line.starts_with(&name) && !line.ends_with(" 0")) {

@@ -1,6 +1,6 @@
 //! Azurite, the emulator of Azure Blob Storage, as a process of the test.
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
+use super::ports::free_port;
 use super::process::http_client;
 
 /// The version that `scripts/ensure.sh azurite` installs.
@@ -31,8 +32,7 @@ pub(crate) struct Azurite {
 
 impl Azurite {
     pub(crate) async fn start() -> Self {
-        // The port is free again when the listener is dropped.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let port = address.port().to_string();
         let process = Command::new("node")
             .arg(program().expect(INSTALL))

@@ -174,16 +174,27 @@ impl Page {
 
     async fn gone_where(&self, test: &str, text: &str) {
         let deadline = Instant::now() + PATIENCE;
-        loop {
-            let mut any = false;
-            for element in self.all(&named(test)).await {
-                let is_displayed = element.is_displayed().await.unwrap_or(false);
-                any |= is_displayed && element.text().await.is_ok_and(|shown| shown.contains(text));
-            }
-            if !any {
-                return;
-            }
+        while self.shows(test, text).await {
             self.or_give_up(deadline, &format!("{test} showing {text:?} to go away")).await;
+        }
+    }
+
+    /// Whether a visible element of this name shows `text` right now.
+    async fn shows(&self, test: &str, text: &str) -> bool {
+        let mut any = false;
+        for element in self.all(&named(test)).await {
+            let is_displayed = element.is_displayed().await.unwrap_or(false);
+            any |= is_displayed && element.text().await.is_ok_and(|shown| shown.contains(text));
+        }
+        any
+    }
+
+    /// Waits for what is shown for a moment only, while `again` does its cause again and again.
+    pub(crate) async fn glimpse(&self, test: &str, text: &str, again: impl AsyncFn()) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.shows(test, text).await {
+            self.or_give_up(deadline, &format!("{test} showing {text:?}")).await;
+            again().await;
         }
     }
 
@@ -200,7 +211,10 @@ impl Page {
 
     /// Clicks the element of this name that shows `text`.
     pub(crate) async fn click_text(&self, test: &str, text: &str) {
-        self.see_text(test, text).await.click().await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while self.see_text(test, text).await.click().await.is_err() {
+            self.or_give_up(deadline, &format!("a click on {test} showing {text:?}")).await;
+        }
     }
 
     /// Clicks inside the element of this name that shows `text`.
@@ -239,7 +253,14 @@ impl Page {
     }
 
     pub(crate) async fn text(&self, test: &str) -> String {
-        self.see(test).await.text().await.unwrap()
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // It may be replaced between the two steps.
+            if let Ok(text) = self.see(test).await.text().await {
+                return text;
+            }
+            self.or_give_up(deadline, test).await;
+        }
     }
 
     /// How many elements of this name there are.

@@ -109,6 +109,11 @@ impl Fcm {
         self.seen.lock().unwrap().replies.entry(device.to_owned()).or_default().extend(replies);
     }
 
+    /// From now on a device's messages are taken.
+    pub(crate) fn answer_well(&self, device: &str) {
+        self.seen.lock().unwrap().replies.remove(device);
+    }
+
     /// What the next requests for a token are answered.
     pub(crate) fn answer_token(&self, status: u16, body: &str) {
         self.seen.lock().unwrap().token_replies.push_back((status, body.to_owned()));

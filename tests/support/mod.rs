@@ -12,6 +12,7 @@ pub(crate) mod fcm;
 pub(crate) mod files;
 pub(crate) mod media;
 pub(crate) mod meeting;
+pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod redis;

@@ -2,7 +2,7 @@
 //! again at the same address.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,6 +10,8 @@ use std::time::Duration;
 use consilium_storage::testing::Scratch;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
+
+use super::ports::free_port;
 
 const START: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(30);
@@ -33,8 +35,8 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one on a free port with the demo data. Its log is kept at `log`.
     pub(crate) async fn start(database_url: &str, log: PathBuf) -> Self {
-        // The port is free again when the listener is dropped, and stays the server's over a restart.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // It stays the server's over a restart.
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let files = Scratch::new("server").unwrap();
         std::fs::remove_file(&log).ok();
         let child = spawn(database_url, address, &files, &log);

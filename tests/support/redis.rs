@@ -1,6 +1,5 @@
 //! A redis-server of one test: started here, broken here, gone with the test however that ends.
 
-use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -9,6 +8,8 @@ use consilium_realtime::redis::Address;
 use consilium_storage::testing::Scratch;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, sleep};
+
+pub(crate) use super::ports::free_port;
 
 /// Waits for the end of its standard input, which comes when our process ends, and then stops the server.
 const WATCHED: &str = r#"
@@ -133,11 +134,6 @@ impl RedisServer {
 pub(crate) async fn cli(port: u16, arguments: &[&str]) -> String {
     let done = Command::new("redis-cli").args(["-p", &port.to_string()]).args(arguments).output().await.unwrap();
     String::from_utf8_lossy(&done.stdout).into_owned()
-}
-
-/// A port that nobody listens on.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 async fn signal(name: &str, pid: u32) {
