@@ -23,7 +23,7 @@ const DEVICES: [usize; 3] = [12, 2, 2];
 const BUCKET: Duration = Duration::from_millis(250);
 /// A machine that stands still while a fleet is told says nothing: then another one is let go.
 const ROUNDS: usize = 3;
-/// As long as an orderly end may take.
+/// As long as an orderly end may take; twice as long where each of its steps may wait for a busy machine.
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// When a client was told, and how long it waits before it comes back.
@@ -112,7 +112,7 @@ async fn let_a_fleet_go() -> Vec<Told> {
         told
     };
     let began = Instant::now();
-    let (code, told) = tokio::join!(node.terminate(DRAIN), fleet);
+    let (code, told) = tokio::join!(node.terminate(2 * DRAIN), fleet);
     println!("ended after {:?}", began.elapsed());
     assert_eq!(code, Some(0), "{}", node.log());
     drop(deaf);
