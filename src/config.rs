@@ -276,11 +276,14 @@ pub struct Pace {
     pub heartbeat: std::time::Duration,
     /// How often a stream sends a comment, with the place reached.
     pub comment: std::time::Duration,
+    /// How long the command under way may take when the server goes away.
+    pub last_command: std::time::Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { heartbeat: std::time::Duration::from_secs(25), comment: std::time::Duration::from_secs(15) }
+        let [heartbeat, comment, last_command] = [25, 15, 5].map(std::time::Duration::from_secs);
+        Self { heartbeat, comment, last_command }
     }
 }
 

@@ -39,8 +39,6 @@ const WRITE_LIMIT: usize = 512 * 1024;
 const EXPIRY_WARNING: Duration = Duration::from_secs(60);
 /// How long a close may take to be written.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
-/// How long the command under way may take when the server goes away.
-const LAST_COMMAND: Duration = Duration::from_secs(5);
 
 /// Checks everything, then upgrades; a refusal is an HTTP answer in the family's shape (settled 4).
 pub(super) async fn upgrade(
@@ -327,7 +325,7 @@ impl Session {
         if self.running.is_none() {
             return;
         }
-        let done = tokio::time::timeout(LAST_COMMAND, finished(&mut self.running)).await;
+        let done = tokio::time::timeout(self.app.config.pace.last_command, finished(&mut self.running)).await;
         self.running = None;
         if let Ok((Err(error), reference)) = done
             && self.refuse(&reference, &error).await.is_err()

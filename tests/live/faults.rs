@@ -15,7 +15,7 @@ use super::node::{Node, is_up, signal};
 use crate::support::client::Client;
 use crate::support::socket::Incoming;
 
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
 /// Between two attempts while something is down.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -144,7 +144,7 @@ impl Chat {
     pub(crate) async fn survive(&self, breaking: impl Future<Output = ()>) -> [BTreeMap<i64, Value>; 2] {
         let senders = || async {
             join_all([&self.patient, &self.doctor, &self.patient, &self.doctor].map(|by| self.send(by))).await;
-            self.doctor.at(&self.bases[0]).act(&format!("connect/sessions/{}/end", self.session)).await.expect(200);
+            self.end().await;
         };
         let breaking = async {
             breaking.await;
@@ -153,6 +153,19 @@ impl Chat {
         let all = async { tokio::join!(senders(), breaking, self.follow(&self.patient), self.follow(&self.doctor)) };
         let ((), (), patients, doctors) = timeout(PATIENCE, Box::pin(all)).await.expect("the chat stands still");
         [patients, doctors]
+    }
+
+    /// Ends the session, however often that takes.
+    async fn end(&self) {
+        let path = format!("connect/sessions/{}/end", self.session);
+        loop {
+            let answer = self.node(&self.doctor, 0).act(&path).await;
+            if answer.status == 200 {
+                return;
+            }
+            answer.expect(503);
+            sleep(PAUSE).await;
+        }
     }
 
     /// Every acknowledged message is stored once and came to both parties once, in one order.
@@ -221,7 +234,7 @@ async fn a_killed_postgres_loses_nothing_that_was_acknowledged() {
                 chat.acknowledged(100 * round).await;
                 let before = node.postgres().expect("it runs");
                 signal(how, before).await;
-                let deadline = Instant::now() + Duration::from_secs(30);
+                let deadline = Instant::now() + Duration::from_secs(60);
                 while node.postgres().is_none_or(|now| now == before) || !is_up(&nobody, "/ready").await {
                     assert!(Instant::now() < deadline, "it is not back:\n{}", node.log());
                     sleep(PAUSE).await;
@@ -244,7 +257,7 @@ async fn a_restart_in_good_order_loses_nothing() {
         .survive(async {
             for round in 1..=2 {
                 chat.acknowledged(100 * round).await;
-                assert_eq!(node.terminate(Duration::from_secs(20)).await, Some(0), "{}", node.log());
+                assert_eq!(node.terminate(Duration::from_secs(60)).await, Some(0), "{}", node.log());
                 node.restart().await;
             }
             chat.acknowledged(300).await;

@@ -11,6 +11,9 @@ use crate::support::app::TestApp;
 use crate::support::client::Client;
 use crate::support::socket::Socket;
 
+/// How long the server may take to know who is there.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A server with a patient and a doctor in one ONGOING session. The doctor's inbox holds the request and the
 /// acceptance, the patient's the acceptance.
 pub(crate) struct Consultation {
@@ -73,7 +76,7 @@ pub(crate) async fn gone(app: &TestApp, client: &Client) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), empty).await.expect("a connection is left");
+    tokio::time::timeout(PATIENCE, empty).await.expect("a connection is left");
 }
 
 /// Waits until the server knows a connection of this client: also a poll that waits.
@@ -83,7 +86,7 @@ pub(crate) async fn present(app: &TestApp, client: &Client) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), there).await.expect("nobody connected");
+    tokio::time::timeout(PATIENCE, there).await.expect("nobody connected");
 }
 
 /// The next frame that is no change of presence, which comes beside others at no certain place.

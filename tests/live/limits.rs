@@ -1,6 +1,6 @@
 //! The limits of realtime.md §7.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -48,20 +48,24 @@ async fn commands_above_the_burst_are_refused_and_then_served_again() {
     let app = TestApp::start().await;
     let mut socket = app.patient().await.socket(None).await;
     socket.next_of("connected").await;
-    for number in 0..60 {
-        socket.send(&json!({"type": "ping", "ref": number})).await;
-    }
     let (mut served, mut refused) = (0, 0);
-    for number in 0..60 {
-        let frame = socket.next().await;
-        assert_eq!(frame["ref"], number, "one answer each, in order");
-        if frame["type"] == "ack" {
-            served += 1;
-        } else {
-            refused += 1;
-            assert_eq!(frame["error"]["status"], 429);
-            assert_eq!(frame["error"]["code"], "RATE_LIMITED");
+    // A machine that stands still for a second meanwhile earns some more.
+    while refused == 0 {
+        for number in 0..60 {
+            socket.send(&json!({"type": "ping", "ref": number})).await;
         }
+        for number in 0..60 {
+            let frame = socket.next().await;
+            assert_eq!(frame["ref"], number, "one answer each, in order");
+            if frame["type"] == "ack" {
+                served += 1;
+            } else {
+                refused += 1;
+                assert_eq!(frame["error"]["status"], 429);
+                assert_eq!(frame["error"]["code"], "RATE_LIMITED");
+            }
+        }
+        assert!(served < 6000, "nothing is refused");
     }
     assert!(served >= 40 && refused > 0, "{served} served, {refused} refused");
     // Whoever keeps a lower pace is served again.
@@ -116,15 +120,20 @@ async fn heartbeats_are_answered_or_the_connection_ends() {
     let app = TestApp::start_with(|config| config.pace.heartbeat = Duration::from_millis(100)).await;
     let patient = app.patient().await;
     let mut silent = patient.socket(None).await;
+    let since = Instant::now();
     let mut alive = patient.socket(None).await;
     // Reading answers pings; a client that only listens stays connected.
     alive.next_of("connected").await;
-    assert!(alive.silent_for(Duration::from_millis(600)).await);
-    assert!(alive.pings >= 3, "{}", alive.pings);
+    while alive.pings < 4 {
+        assert!(alive.silent_for(Duration::from_millis(50)).await);
+        assert!(since.elapsed() < Duration::from_secs(30), "{} pings", alive.pings);
+    }
     assert_eq!(alive.command("ping", json!({})).await["type"], "ack");
     // The other one answered none of its pings meanwhile.
     loop {
         match silent.incoming().await {
+            // The close waits two seconds to be taken. Whoever stands still for longer finds the line cut.
+            Incoming::Closed(1006, _) if since.elapsed() > Duration::from_secs(2) => return,
             Incoming::Closed(code, reason) => {
                 assert_eq!((code, reason.as_str()), (4408, "heartbeat missed"));
                 break;

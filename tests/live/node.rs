@@ -1,7 +1,6 @@
 //! A server as a process of its own with everything of its own: data dir, private Postgres, log. For tests that break it.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,9 +11,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::client::Client;
 use crate::support::process::http_client;
+use crate::support::redis::free_port;
 
 /// Making a cluster and the demo data takes seconds on a busy machine.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(30);
 
 /// A running `consilium serve --demo`; it and its Postgres end with this value.
@@ -53,8 +53,7 @@ impl Node {
         variables: Vec<(&'static str, String)>,
     ) -> Self {
         let data = Scratch::new("node").unwrap();
-        // The port is free again when the listener is dropped, and stays the server's over a restart.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let address = format!("127.0.0.1:{}", free_port());
         let child = spawn(&data, &address, log_filter, &flags, &variables);
         let mut node = Self { child, address, data, log_filter, flags, variables };
         node.ready().await;

@@ -19,7 +19,7 @@ use super::kit::{Consultation, seq_of};
 use crate::support::client::Client;
 use crate::support::socket::Incoming;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What one client has seen: at each place of the inbox the event's data.
 #[derive(Default)]

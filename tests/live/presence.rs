@@ -23,6 +23,14 @@ async fn switch(socket: &mut Socket, status: &str) -> Value {
     frame["data"]["presence_status"].clone()
 }
 
+/// Turns a doctor's switch on, and waits until everybody was told who is to be: who looks later hears no more of it.
+async fn go_online(socket: &mut Socket, doctor: &Client) {
+    watch(socket, &[doctor]).await;
+    assert_eq!(switch(socket, "online").await, "ONLINE");
+    assert_eq!(change(socket).await, (json!(doctor.id), json!("ONLINE")));
+    watch(socket, &[]).await;
+}
+
 async fn watch(socket: &mut Socket, doctors: &[&Client]) -> Value {
     let ids: Vec<_> = doctors.iter().map(|doctor| doctor.id).collect();
     let frame = socket.command("presence.watch", json!({"doctor_ids": ids})).await;
@@ -44,8 +52,8 @@ async fn those_who_watch_and_those_who_wait_are_told() {
     let (doctor, other_doctor) = (app.doctor().await, app.doctor().await);
     let (watching, waiting, stranger) = (app.patient().await, app.patient().await, app.patient().await);
     let (mut desk, mut other_desk) = (open(&doctor).await, open(&other_doctor).await);
-    assert_eq!(switch(&mut desk, "online").await, "ONLINE");
-    switch(&mut other_desk, "online").await;
+    go_online(&mut desk, &doctor).await;
+    go_online(&mut other_desk, &other_doctor).await;
     let mut eyes = open(&watching).await;
     let seen = watch(&mut eyes, &[&doctor]).await;
     assert_eq!(seen, json!([{"doctor_id": doctor.id, "presence_status": "ONLINE"}]));
@@ -97,7 +105,7 @@ async fn four_flapping_connections_are_no_change() {
     let app = TestApp::start().await;
     let (doctor, patient) = (app.doctor().await, app.patient().await);
     let mut desk = open(&doctor).await;
-    switch(&mut desk, "online").await;
+    go_online(&mut desk, &doctor).await;
     desk.close().await;
     let mut eyes = open(&patient).await;
     assert_eq!(watch(&mut eyes, &[&doctor]).await[0]["presence_status"], "ONLINE");
@@ -126,7 +134,7 @@ async fn a_poll_that_ends_takes_no_connection_away() {
     let meanwhile = async {
         present(&app, &doctor).await;
         let mut desk = open(&doctor).await;
-        switch(&mut desk, "online").await;
+        go_online(&mut desk, &doctor).await;
         request(&patient, &doctor).await;
         desk
     };

@@ -35,7 +35,7 @@ async fn a_drain_says_goodbye_and_ends_in_time() {
             assert_eq!(stream.try_next().await, None);
         }
     };
-    let (code, ()) = tokio::join!(node.terminate(Duration::from_secs(20)), clients);
+    let (code, ()) = tokio::join!(node.terminate(Duration::from_secs(40)), clients);
     assert_eq!(code, Some(0), "{}", node.log());
     assert_eq!(node.postgres(), None, "its Postgres {postgres} ended with it");
 }

@@ -70,7 +70,8 @@ async fn a_doctors_stream_begins_with_what_is_open() {
 
 #[tokio::test]
 async fn what_becomes_of_a_request() {
-    let app = TestApp::start().await;
+    // A stream that looks at the clock once it was moved ends with its token.
+    let app = TestApp::start_with(|config| config.ttl.access_token = TimeDelta::hours(2)).await;
     let doctor = app.doctor().await;
     let (mut stream, _, _) = fresh(&doctor).await;
     let mut colleague = fresh(&app.doctor().await).await.0;

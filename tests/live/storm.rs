@@ -17,7 +17,7 @@ const FLEET: usize = 60;
 /// server is slow enough for many queries; not shared at all they would be 200.
 const PER_100: f64 = 10.0;
 /// A machine that is busy with other tests may make a storm too slow to be one.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 8;
 /// Written while everybody is away, and again while they come back.
 const MISSED: i64 = 3;
 

@@ -85,7 +85,12 @@ async fn a_cursor_that_cannot_be_served_is_answered_with_the_head() {
 
 #[tokio::test]
 async fn what_is_older_than_retention_is_answered_with_the_head() {
-    let c = Consultation::start_with(|config| config.ttl.access_token = TimeDelta::days(9)).await;
+    let c = Consultation::start_with(|config| {
+        config.ttl.access_token = TimeDelta::days(9);
+        // Its end would be an event within retention.
+        config.ttl.session_idle = TimeDelta::days(9);
+    })
+    .await;
     c.app.advance(TimeDelta::days(4));
     let mut socket = c.doctor.socket(Some(&c.cursor(1))).await;
     assert_eq!(socket.next().await["resumed"], false);

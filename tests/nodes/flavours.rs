@@ -1,11 +1,9 @@
 //! The kinds of Redis an operator may have: a cluster, one behind sentinels, one that speaks TLS and asks for a password.
 
-use std::time::Duration;
-
 use consilium_realtime::redis::Address;
 use serde_json::json;
 
-use super::kit::{Pair, until, within};
+use super::kit::{Pair, tickets_are_shared, until};
 use crate::live::kit::{accept, request, text};
 use crate::support::app::TestApp;
 use crate::support::redis::{RedisServer, cli, free_port};
@@ -33,18 +31,7 @@ async fn works(pair: &Pair) {
         let sent = patient.post(&path, text(&format!("message {number}"))).await.expect(201);
         assert_eq!(screen.next_of("message.new").await["data"]["id"], sent["id"]);
     }
-    // While an answer of Redis is late a ticket may be good once on each node: not three times in a row.
-    let mut opened = Vec::new();
-    for _ in 0..3 {
-        let ticket = patient.act("connect/tickets").await.expect(201)["ticket"].as_str().unwrap().to_owned();
-        let query = format!("?ticket={ticket}");
-        pair.two.nobody().try_socket(&query).await.unwrap_or_else(|refused| panic!("{refused:?}"));
-        opened.push(pair.one.nobody().try_socket(&query).await.map(drop).map_err(|refused| refused.0));
-        if opened.last() == Some(&Err(401)) {
-            break;
-        }
-    }
-    assert_eq!(opened.last(), Some(&Err(401)), "a ticket opens one node once: {opened:?}");
+    tickets_are_shared(pair, &patient).await;
     // More users than one server of a cluster has channels for.
     for _ in 0..20 {
         let person = pair.one.patient().await;
@@ -78,10 +65,8 @@ async fn a_cluster_of_three() {
     let made = servers[0].cli(&make).await;
     assert!(made.contains("All 16384 slots covered"), "{made}");
     for server in &servers {
-        within(Duration::from_secs(20), "the cluster is made", async || {
-            server.cli(&["cluster", "info"]).await.contains("cluster_state:ok")
-        })
-        .await;
+        until("the cluster is made", async || server.cli(&["cluster", "info"]).await.contains("cluster_state:ok"))
+            .await;
     }
     let url = format!("redis+cluster://{}", addresses.join(","));
     let first = servers.remove(0);
@@ -119,11 +104,8 @@ async fn sentinels_name_the_new_master() {
     let pair = pair(&url, None, replica).await;
     works(&pair).await;
     master.kill().await;
-    within(Duration::from_secs(30), "the replica is master", async || {
-        pair.redis.cli(&["role"]).await.starts_with("master")
-    })
-    .await;
-    within(Duration::from_secs(20), "the nodes found it", async || {
+    until("the replica is master", async || pair.redis.cli(&["role"]).await.starts_with("master")).await;
+    until("the nodes found it", async || {
         pair.one.app.engine.bus_trouble().is_none() && pair.two.app.engine.bus_trouble().is_none()
     })
     .await;

