@@ -320,10 +320,11 @@ async fn signing_keys(
 
 /// Every route.
 fn router(app: &App) -> Router {
-    let mut routes = Router::from(routes())
-        .merge(openapi::pages())
-        .merge(crate::live::pages())
-        .merge(crate::http::pictures::router());
+    let documented = Router::from(routes());
+    // What the routes told of their types is for the document alone.
+    aide::generate::reset_context();
+    let mut routes =
+        documented.merge(openapi::pages()).merge(crate::live::pages()).merge(crate::http::pictures::router());
     routes = routes.merge(crate::http::file_door::router()).merge(crate::connect::operations::router());
     if !app.config.production {
         routes = routes

@@ -110,6 +110,9 @@ impl Account {
     /// # Errors
     /// When Postgres cannot be asked; the transaction fails with it.
     pub async fn note_each(&self, tx: &mut Tx, action: &str, mut subjects: Vec<UserId>) -> Result<()> {
+        if subjects.is_empty() {
+            return Ok(());
+        }
         subjects.sort_unstable();
         subjects.dedup();
         let role = self.role.as_str();

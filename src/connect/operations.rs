@@ -113,6 +113,7 @@ struct JobView {
     due_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
     dead_at: Option<DateTime<Utc>>,
+    /// Somebody is at work on it until then; what has passed, they never came to an end with.
     leased_until: Option<DateTime<Utc>>,
     last_error: Option<String>,
 }

@@ -10,6 +10,7 @@ use aide::swagger::Swagger;
 use aide::transform::TransformOpenApi;
 use axum::Router;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
 use schemars::JsonSchema;
@@ -17,7 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::app::App;
-use crate::error::Issue;
+use crate::error::{Error, Issue, Result};
 
 /// The body of every failure under `/api/v2`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -62,9 +63,16 @@ static SERVED: LazyLock<Bytes> = LazyLock::new(|| serde_json::to_string(&*DOCUME
 /// The document and the pages that show it.
 pub fn pages() -> Router<App> {
     Router::new()
-        .route("/openapi.json", get(|| async { ([(CONTENT_TYPE, "application/json")], SERVED.clone()) }))
+        .route("/openapi.json", get(served))
         .route("/docs", page(Swagger::new("/openapi.json").with_title(TITLE).html()))
         .route("/redoc", page(Redoc::new("/openapi.json").with_title(TITLE).html()))
+}
+
+/// Whoever comes first has it made, beside the threads that serve.
+async fn served() -> Result<impl IntoResponse> {
+    let document = tokio::task::spawn_blocking(|| SERVED.clone()).await;
+    let document = document.map_err(|error| Error::internal(error.to_string()))?;
+    Ok(([(CONTENT_TYPE, "application/json")], document))
 }
 
 /// Structs of paths and queries became parameters: their schemas are left over, and what only they refer to.

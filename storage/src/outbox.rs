@@ -192,7 +192,7 @@ pub struct Entry {
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was given up.
     pub dead_at: Option<DateTime<Utc>>,
-    /// Whose it is until then: somebody is at work on it.
+    /// Somebody is at work on it until then; what has passed, they never came to an end with.
     pub leased_until: Option<DateTime<Utc>>,
     /// Why it failed.
     pub last_error: Option<String>,

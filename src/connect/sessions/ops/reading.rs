@@ -29,7 +29,8 @@ pub async fn show(app: &App, caller: &Account, id: SessionId) -> Result<SessionD
     let mut tx = app.begin().await?;
     let (session, _) = participant(tx.conn(), caller, id).await?;
     caller.note(&mut tx, "session.read", session.patient_id, Some(id)).await?;
-    let mut views = details(app, tx.conn(), caller, vec![session]).await?;
+    let now = tx.now();
+    let mut views = details(app, tx.conn(), caller, vec![session], now).await?;
     app.commit(tx).await?;
     views.pop().ok_or_else(|| Error::internal("a session without its parties"))
 }
@@ -43,7 +44,7 @@ pub async fn list_active(app: &App, caller: &Account) -> Result<Vec<SessionDetai
     let now = tx.now();
     let open = sessions::list_active(tx.conn(), caller.id, now).await?;
     caller.note_each(&mut tx, "sessions.active", open.iter().map(|session| session.patient_id).collect()).await?;
-    let views = details(app, tx.conn(), caller, open).await?;
+    let views = details(app, tx.conn(), caller, open, now).await?;
     app.commit(tx).await?;
     Ok(views)
 }
@@ -121,7 +122,13 @@ async fn patients_of(conn: &mut Conn, list: &[Session]) -> Result<HashMap<UserId
     Ok(patients::find_many(conn, &ids).await?.into_iter().map(|patient| (patient.id, patient)).collect())
 }
 
-async fn details(app: &App, conn: &mut Conn, caller: &Account, list: Vec<Session>) -> Result<Vec<SessionDetail>> {
+async fn details(
+    app: &App,
+    conn: &mut Conn,
+    caller: &Account,
+    list: Vec<Session>,
+    now: DateTime<Utc>,
+) -> Result<Vec<SessionDetail>> {
     let people = patients_of(conn, &list).await?;
     let ids: Vec<UserId> = list.iter().map(|session| session.doctor_id).collect();
     let doctors: HashMap<UserId, DoctorBrief> =
@@ -130,7 +137,7 @@ async fn details(app: &App, conn: &mut Conn, caller: &Account, list: Vec<Session
         let viewer = session.party(caller.id)?;
         let patient = display::patient_preview(&app.public_url, people.get(&session.patient_id)?);
         let doctor = DoctorLine::new(doctors.get(&session.doctor_id)?, &app.public_url);
-        Some(SessionDetail::new(session, viewer, app.now(), patient, doctor))
+        Some(SessionDetail::new(session, viewer, now, patient, doctor))
     };
     Ok(list.into_iter().filter_map(view).collect())
 }
