@@ -239,9 +239,10 @@ mod tests {
         let who: [UserId; 3] = users(&pool).await;
         let (now, done, looks) = (start(), AtomicBool::new(false), AtomicUsize::new(0));
         let writing = async {
-            let mut number = 0;
+            let (mut number, deadline) = (0, std::time::Instant::now() + std::time::Duration::from_secs(60));
             // Until there was something to race with.
             while number < 60 || looks.load(Ordering::SeqCst) < 2 {
+                assert!(std::time::Instant::now() < deadline, "nobody gets to look");
                 emit(&pool, &who, now + TimeDelta::milliseconds(number)).await;
                 number += 1;
             }

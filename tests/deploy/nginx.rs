@@ -20,7 +20,7 @@ use crate::support::client::{Client, send};
 use crate::support::redis::RedisServer;
 use crate::support::socket::{Incoming, Socket};
 
-/// An event that waited for a buffer to fill would not come at all. Less than the 15 s to the next comment.
+/// An event that waited for a buffer to fill would not come at all.
 const AT_ONCE: Duration = Duration::from_secs(12);
 
 /// A node that believes the proxy.

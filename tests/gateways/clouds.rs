@@ -7,16 +7,14 @@ use axum::http::Method;
 use bytes::Bytes;
 use chrono::TimeDelta;
 use consilium::gateways::files::place::{FilesPlace, Settings};
-use consilium::jobs::files::sweep;
 use consilium_storage::files::{self, Area, Object};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::away::is_away;
-use crate::support::app::TestApp;
 use crate::support::azurite::{ACCOUNT, Azurite, KEY};
 use crate::support::files::{
-    PDF, PNG, attach, complete, complete_report, fetch, form, init, init_report, post_form, put,
+    PDF, PNG, attach, complete, complete_report, fetch, form, init, init_report, post_form, put, swept,
 };
 use crate::support::meeting::{Meeting, events_of, of, text, until};
 use crate::support::process::http_client;
@@ -66,15 +64,6 @@ async fn stands(m: &Meeting, expected: &str) -> Value {
             return ready.body;
         }
         assert!(Instant::now() < deadline, "{}", ready.text);
-        sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// Sweeps, once the store answers within the 2 s that the sweeper gives it.
-pub(super) async fn swept(app: &TestApp) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while let Err(error) = sweep(&app.app).await {
-        assert!(Instant::now() < deadline, "{error}");
         sleep(Duration::from_millis(50)).await;
     }
 }

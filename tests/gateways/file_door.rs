@@ -12,9 +12,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use super::clouds::swept;
 use crate::support::app::TestApp;
 use crate::support::client::{Answer, send};
+use crate::support::files::swept;
 use crate::support::process::http_client;
 
 const BODY: &[u8] = b"%PDF-1.7 ten pages";

@@ -190,13 +190,16 @@ async fn rooms_are_compared_by_one_node_a_round_by_what_postgres_says() {
     let looks = || peer.requests().iter().filter(|request| request.method == "ListRooms").count();
     for _ in 0..4 {
         m.app.advance(TimeDelta::seconds(5));
-        let before = looks();
+        let (before, began) = (looks(), m.app.app.now());
         let rounds = [&there, &m.app, &there, &m.app].map(|node| media::round(&node.app));
         let turns = try_join_all(rounds).await.unwrap();
-        assert!(turns.iter().filter(|turn| **turn).count() <= 1, "{turns:?}");
         // Where a node's own round has the turn, it may still be at it.
         until("a node looks", || looks() > before).await;
-        assert_eq!(looks(), before + 1, "one node, once");
+        let found = looks() - before;
+        // A turn is over after 4 s: a machine that takes so long comes to the nodes' own next rounds.
+        let most = 1 + usize::try_from((m.app.app.now() - began).num_seconds() / 4).unwrap();
+        assert!(turns.iter().filter(|turn| **turn).count() <= most, "{turns:?}");
+        assert!(found <= most, "one node, once: {found}");
         assert_eq!(camera(), Some(true), "nobody's old memory takes the camera away");
     }
     // A replayed token's rights are put right by whoever has the turn.

@@ -1,5 +1,7 @@
 //! A revoked login loses its connections within a second on every node, also where no word of it came over the bus.
 
+use std::time::{Duration, Instant};
+
 use chrono::TimeDelta;
 use consilium::accounts::sign_in;
 use consilium::jobs::revocations::Revocations;
@@ -23,22 +25,25 @@ fn login_of(app: &TestApp, client: &Client) -> LoginId {
 
 #[tokio::test]
 async fn a_logout_at_one_node_closes_the_connections_at_the_other() {
-    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-    let _counted = metrics::set_default_local_recorder(&recorder);
     let here = TestApp::start().await;
     let there = here.beside().await;
-    let (patient, other) = (here.patient().await, here.patient().await);
-    let (mut socket, mut stays) = (connected(&patient.at(&there.url)).await, connected(&other.at(&there.url)).await);
-    let mut stream = patient.at(&there.url).stream("connect/events", None).await;
-    stream.next_of("connected").await;
-    sign_in::end(&here.app, login_of(&here, &patient)).await.unwrap();
-    assert_eq!(socket.closed().await, 4401);
-    assert_eq!(stream.next_of("closing").await.data["code"], 4401);
-    // Within a second where a look does not take long: how long it takes here says more of the machine.
-    let figures = recorder.handle().render();
-    let is_period = |line: &str| line == "consilium_job_period_seconds{name=\"revocations\"} 0.5";
-    assert!(figures.lines().any(is_period), "{figures}");
-    assert_eq!(patient.at(&there.url).try_socket("").await.err().unwrap().0, 401);
+    let other = here.patient().await;
+    let mut stays = connected(&other.at(&there.url)).await;
+    let mut took = Vec::new();
+    // A machine that stands still meanwhile says nothing of how long a look takes: one of them shows it.
+    while took.iter().all(|took| *took >= Duration::from_secs(1)) {
+        assert!(took.len() < 8, "within a second: {took:?}");
+        let patient = here.patient().await;
+        let mut socket = connected(&patient.at(&there.url)).await;
+        let mut stream = patient.at(&there.url).stream("connect/events", None).await;
+        stream.next_of("connected").await;
+        let since = Instant::now();
+        sign_in::end(&here.app, login_of(&here, &patient)).await.unwrap();
+        assert_eq!(socket.closed().await, 4401);
+        assert_eq!(stream.next_of("closing").await.data["code"], 4401);
+        took.push(since.elapsed());
+        assert_eq!(patient.at(&there.url).try_socket("").await.err().unwrap().0, 401);
+    }
     assert_eq!(stays.command("ping", json!({})).await["type"], "ack");
 }
 

@@ -256,6 +256,7 @@ async fn typing_reaches_the_other_party_once_a_second() {
     }
     let [patient, doctor, other, other_doctor] = &mut sockets[..] else { panic!("four sockets") };
     let fields = |is_typing: bool| json!({"session_id": c.session, "is_typing": is_typing});
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let since = Instant::now();
         for is_typing in [true, false, true] {
@@ -270,7 +271,10 @@ async fn typing_reaches_the_other_party_once_a_second() {
             break;
         }
         // The machine stood still: it took more than a second, and more may have come.
-        while !doctor.silent_for(QUIET).await {}
+        while !doctor.silent_for(QUIET).await {
+            assert!(Instant::now() < deadline, "there is no end of it");
+        }
+        assert!(Instant::now() < deadline, "three commands take more than a second each time");
         c.app.advance(chrono::TimeDelta::seconds(1));
     }
     ack(doctor, "typing", fields(true)).await;

@@ -16,6 +16,15 @@ use crate::support::client::{Client, keys};
 /// "At once", where each step of a busy machine may take seconds: long before the next heartbeat looks at anything.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
+/// A server whose heartbeats and comments do not come into these tests: they look at the time too.
+async fn start() -> TestApp {
+    TestApp::start_with(|config| {
+        config.pace.heartbeat = Duration::from_secs(600);
+        config.pace.comment = Duration::from_secs(600);
+    })
+    .await
+}
+
 /// When a client's access token ends.
 fn end_of(app: &TestApp, client: &Client) -> DateTime<Utc> {
     let claims = app.app.tokens.verify(client.token.as_deref().unwrap(), app.app.now()).unwrap();
@@ -37,7 +46,7 @@ fn renewed(app: &TestApp, client: &Client, login: LoginId, role: Role, seconds: 
 
 #[tokio::test]
 async fn an_expiring_token_is_announced_and_then_ends_the_connection() {
-    let app = TestApp::start().await;
+    let app = start().await;
     let patient = app.patient().await;
     let expires = end_of(&app, &patient);
     let (mut socket, mut stream) = tokio::join!(patient.socket(None), patient.stream("connect/events", None));
@@ -58,7 +67,7 @@ async fn an_expiring_token_is_announced_and_then_ends_the_connection() {
 
 #[tokio::test]
 async fn a_new_token_in_band_keeps_it_open() {
-    let app = TestApp::start().await;
+    let app = start().await;
     let doctor = app.doctor().await;
     let (login, expires) = (login_of(&app, &doctor), end_of(&app, &doctor));
     let mut socket = doctor.socket(None).await;
@@ -97,7 +106,7 @@ async fn a_token_of_another_sign_in_is_refused() {
 
 #[tokio::test]
 async fn a_logout_closes_that_sign_ins_connections_alone() {
-    let app = TestApp::start().await;
+    let app = start().await;
     let patient = app.patient().await;
     let phone = app.sign_in(patient.id, Role::Client).await;
     let mut stays = phone.socket(None).await;
@@ -128,7 +137,7 @@ async fn a_waiting_poll_ends_with_its_sign_in() {
 
 #[tokio::test]
 async fn a_disabled_account_is_disconnected_even_if_no_signal_told_of_it() {
-    let app = TestApp::start().await;
+    let app = start().await;
     let doctor = app.doctor().await;
     let mut socket = doctor.socket(None).await;
     let mut stream = doctor.stream("connect/sessions/requests/stream", None).await;

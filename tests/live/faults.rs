@@ -16,6 +16,8 @@ use crate::support::client::Client;
 use crate::support::socket::Incoming;
 
 const PATIENCE: Duration = Duration::from_secs(240);
+/// How long nothing may come while something is down.
+const OUTAGE: Duration = Duration::from_secs(30);
 /// Between two attempts while something is down.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -105,7 +107,7 @@ impl Chat {
                 continue;
             };
             loop {
-                let frame = match socket.incoming().await {
+                let frame = match socket.incoming_within(OUTAGE).await {
                     Incoming::Frame(frame) => frame,
                     Incoming::Closed(..) => break,
                 };

@@ -10,12 +10,14 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::client::Client;
+use crate::support::ports::free_port;
 use crate::support::process::http_client;
-use crate::support::redis::free_port;
 
 /// Making a cluster and the demo data takes seconds on a busy machine.
 const START: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(30);
+/// What a node logs that was not done in time, though it ends as if it were.
+pub(crate) const WORK_LEFT: &str = "drained with work left";
 
 /// A running `consilium serve --demo`; it and its Postgres end with this value.
 pub(crate) struct Node {

@@ -6,7 +6,7 @@ use consilium_storage::testing::Scratch;
 use serde_json::json;
 
 use super::kit::{accept, text};
-use super::node::{Node, consilium};
+use super::node::{Node, WORK_LEFT, consilium};
 use crate::support::client::Client;
 use crate::support::socket::Incoming;
 
@@ -37,6 +37,7 @@ async fn a_drain_says_goodbye_and_ends_in_time() {
     };
     let (code, ()) = tokio::join!(node.terminate(Duration::from_secs(40)), clients);
     assert_eq!(code, Some(0), "{}", node.log());
+    assert!(!node.log().contains(WORK_LEFT), "{}", node.log());
     assert_eq!(node.postgres(), None, "its Postgres {postgres} ended with it");
 }
 

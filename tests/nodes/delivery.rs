@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::kit::{Pair, until};
 use crate::live::kit::{accept, next, request, seq_of, text};
@@ -21,7 +21,7 @@ async fn meet(pair: &Pair) -> (Client, Client, String) {
 
 /// Typing as the other one sees it. What has no place is lost while Redis is late; who types goes on.
 async fn typing(from: &mut Socket, to: &mut Socket, session: &str) -> Value {
-    for _ in 0..20 {
+    for _ in 0..5 {
         let ack = from.command("typing", json!({"session_id": session, "is_typing": true})).await;
         assert_eq!(ack["type"], "ack", "{ack}");
         if let Ok(frame) = timeout(Duration::from_secs(2), to.next_of("typing")).await {
@@ -135,9 +135,19 @@ fn cursor_before(cursor: &serde_json::Value) -> String {
 
 #[tokio::test]
 async fn a_node_that_ends_in_good_order_is_forgotten_at_once() {
-    let mut pair = Pair::start().await;
-    assert_eq!(pair.one.app.engine.peers().len(), 1);
-    pair.two.stop().await;
-    until("the goodbye is heard", async || pair.one.app.engine.peers().is_empty()).await;
-    until("nothing is the matter", async || pair.one.app.engine.bus_trouble().is_none()).await;
+    // Without a goodbye it would be forgotten after 10 s. Where the machine stands still, another pair shows it.
+    let soon = Duration::from_secs(6);
+    for _ in 0..3 {
+        let mut pair = Pair::start().await;
+        assert_eq!(pair.one.app.engine.peers().len(), 1);
+        pair.two.stop().await;
+        let began = Instant::now();
+        until("the goodbye is heard", async || pair.one.app.engine.peers().is_empty()).await;
+        let took = began.elapsed();
+        until("nothing is the matter", async || pair.one.app.engine.bus_trouble().is_none()).await;
+        if took < soon {
+            return;
+        }
+    }
+    panic!("it is forgotten when its lease is over");
 }

@@ -6,7 +6,8 @@ use serde_json::json;
 use super::kit::{Pair, tickets_are_shared, until};
 use crate::live::kit::{accept, request, text};
 use crate::support::app::TestApp;
-use crate::support::redis::{RedisServer, cli, free_port};
+use crate::support::ports::free_port;
+use crate::support::redis::{RedisServer, cli};
 
 /// Two nodes over this address.
 async fn pair(url: &str, ca: Option<Vec<u8>>, redis: RedisServer) -> Pair {

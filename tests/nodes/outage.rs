@@ -51,6 +51,15 @@ impl Line {
     }
 }
 
+/// Most of these take less than this; what a machine that stands still delays has a bound too.
+#[track_caller]
+fn are_soon(mut times: Vec<Duration>, most: Duration, what: &str) {
+    times.sort_unstable();
+    let (middle, slowest) = (times.get(times.len() / 2), times.last());
+    let is_soon = middle.is_none_or(|time| *time < most) && slowest.is_none_or(|time| *time < AT_ONCE);
+    assert!(is_soon, "{middle:?}, {slowest:?} {what}");
+}
+
 async fn is_ready(pair: &Pair) -> bool {
     let mut ready = true;
     for node in [&pair.one, &pair.two] {
@@ -74,10 +83,11 @@ async fn a_redis_that_dies_and_comes_back_empty_changes_nothing() {
     assert_eq!(bus["status"], "degraded");
     assert!(bus["reason"].as_str().is_some_and(|reason| reason.contains("redis")), "{bus}");
     assert_eq!(readiness(&pair.two.nobody()).await["status"], "degraded");
+    let mut shown = Vec::new();
     for number in 0..10 {
-        let (_, shown) = line.send(&format!("without {number}")).await;
-        assert!(shown < AT_ONCE, "through the inbox: {shown:?}");
+        shown.push(line.send(&format!("without {number}")).await.1);
     }
+    are_soon(shown, Duration::from_secs(1), "through the inbox");
     pair.redis.restart().await;
     until("all is as before", async || is_ready(&pair).await).await;
     line.send("after").await;
@@ -114,25 +124,38 @@ async fn a_redis_that_stands_still_delays_nobody() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert_eq!(bus_of(&pair.one.nobody()).await["status"], "degraded");
-    for (mut times, most, what) in [(shown, 3, "through the inbox"), (acked, 2, "for an acknowledgement")] {
-        times.sort_unstable();
-        let (middle, slowest) = (times[times.len() / 2], times[times.len() - 1]);
-        assert!(middle < Duration::from_secs(most) && slowest < AT_ONCE, "{middle:?}, {slowest:?} {what}");
-    }
+    are_soon(shown, Duration::from_secs(3), "through the inbox");
+    are_soon(acked, Duration::from_secs(2), "for an acknowledgement");
     pair.redis.go_on().await;
     until("all is as before", async || is_ready(&pair).await).await;
     line.send("after").await;
 }
 
-/// Breaks something while messages go on, until `/ready` of the other node was degraded and all is as before again. A
-/// loss is shown for a second: where the machine stood still meanwhile it is broken once more.
+/// Breaks something while messages go on, each of which is through within 5 s. Where the machine stood still meanwhile
+/// it is broken again: one of three losses shows it.
 async fn send_and_watch(pair: &Pair, line: &mut Line, breaking: impl AsyncFn()) {
+    let mut slowest = Vec::new();
+    for _ in 0..3 {
+        slowest.push(break_once(pair, line, &breaking).await);
+        if slowest.iter().any(|took| *took < Duration::from_secs(5)) {
+            return;
+        }
+    }
+    panic!("it heals within 5 s: {slowest:?}");
+}
+
+/// Breaks something while messages go on, until `/ready` of the other node was degraded and all is as before again;
+/// answers how long the slowest message took. A loss is shown for a second: where the machine stood still meanwhile it
+/// is broken once more.
+async fn break_once(pair: &Pair, line: &mut Line, breaking: &impl AsyncFn()) -> Duration {
     let (done, was_shown) = (AtomicBool::new(false), AtomicBool::new(false));
     let sending = async {
+        let mut slowest = Duration::ZERO;
         while !done.load(Ordering::Relaxed) {
-            let (_, shown) = line.send("on and on").await;
-            assert!(shown < AT_ONCE, "it heals: {shown:?}");
+            slowest = slowest.max(line.send("on and on").await.1);
+            assert!(slowest < AT_ONCE, "it heals: {slowest:?}");
         }
+        slowest
     };
     let watching = async {
         while !done.load(Ordering::Relaxed) {
@@ -155,7 +178,7 @@ async fn send_and_watch(pair: &Pair, line: &mut Line, breaking: impl AsyncFn()) 
         until("all is as before", async || is_ready(pair).await).await;
         done.store(true, Ordering::Relaxed);
     };
-    tokio::join!(sending, watching, breaking);
+    tokio::join!(sending, watching, breaking).0
 }
 
 #[tokio::test]
@@ -237,13 +260,13 @@ async fn a_node_cut_off_from_redis_hears_and_is_heard_through_the_inbox() {
     proxy.cut();
     until("it is noticed", async || pair.two.app.engine.is_cut_off()).await;
     // Beyond the lease: the first node takes the second for gone, though it lives.
-    let since = Instant::now();
+    let (since, mut shown) = (Instant::now(), Vec::new());
     while !pair.one.app.engine.peers().is_empty() {
         assert!(since.elapsed() < PATIENCE, "a node that is not heard is gone");
-        let (_, shown) = line.send("to the one that is cut off").await;
-        assert!(shown < AT_ONCE, "{shown:?}");
+        shown.push(line.send("to the one that is cut off").await.1);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
+    are_soon(shown, Duration::from_secs(2), "to the one that is cut off");
     line.send("to the one that is gone").await;
     let doctor = pair.two.nobody();
     let mut phone = line.patient.socket(None).await;

@@ -89,7 +89,7 @@ async fn failures_at_all_nodes_count_together_and_without_redis_apart() {
 #[tokio::test]
 async fn a_code_asked_for_at_one_node_is_counted_at_the_other() {
     let pair = Pair::start().await;
-    for number in 1..=9 {
+    for number in 1..=3 {
         let body = json!({"phone": format!("+91888800000{number}")});
         pair.one.nobody().post("auth/request-otp", body.clone()).await.expect(202);
         let answer = pair.two.nobody().post("auth/request-otp", body).await;
@@ -98,7 +98,8 @@ async fn a_code_asked_for_at_one_node_is_counted_at_the_other() {
             return;
         }
         // While an answer of Redis is late each node counts its own.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        pair.ready().await;
     }
     panic!("each node counts its own");
 }
@@ -106,6 +107,18 @@ async fn a_code_asked_for_at_one_node_is_counted_at_the_other() {
 #[tokio::test]
 async fn a_user_holds_sixteen_connections_over_all_nodes() {
     let pair = Pair::start().await;
+    for _ in 0..3 {
+        if the_oldest_makes_room(&pair).await {
+            return;
+        }
+        // What was opened while Redis was late is counted when it is told again: with somebody else it shows.
+        pair.ready().await;
+    }
+    panic!("the oldest stays");
+}
+
+/// Whether somebody's seventeenth connection closes their oldest, on the other node.
+async fn the_oldest_makes_room(pair: &Pair) -> bool {
     let patient = pair.one.patient().await;
     let there = pair.at_two(&patient);
     let mut sockets = Vec::new();
@@ -123,21 +136,13 @@ async fn a_user_holds_sixteen_connections_over_all_nodes() {
     until("all are counted again", async || pair.redis.cli(&["zcard", &key]).await.trim() == "16").await;
     let mut newest = there.socket(None).await;
     newest.next_of("connected").await;
-    let (mut oldest, mut closed) = (sockets.remove(0), None);
-    for _ in 0..10 {
-        closed = timeout(Duration::from_secs(5), oldest.closed()).await.ok();
-        if closed.is_some() {
-            break;
-        }
-        // What was opened while Redis was late is counted when it is told again.
-        pair.redis.cli(&["flushall"]).await;
-    }
-    assert_eq!(closed, Some(4410), "the oldest, on the other node");
-    let mut others = sockets.into_iter().chain([newest]);
-    let none_closed = others.by_ref().take(16);
-    for mut socket in none_closed {
+    let mut oldest = sockets.remove(0);
+    let Ok(closed) = timeout(Duration::from_secs(10), oldest.closed()).await else { return false };
+    assert_eq!(closed, 4410);
+    for mut socket in sockets.into_iter().chain([newest]) {
         assert_eq!(socket.command("ping", json!({})).await["type"], "ack");
     }
+    true
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! Which event rings whose devices, with what in it (connect-v2 §5).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::{Days, TimeDelta};
 use consilium::jobs::{reminders, sweeper};
 use consilium_storage::push::PUSHES;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use super::{DOCTOR, PATIENT, device, events, expect, last, meeting, rung, settled, waiting};
 use crate::support::client::keys;
@@ -144,8 +146,10 @@ async fn a_message_to_who_is_connected_waits_and_is_dropped() {
         assert_eq!(waiting.len(), 1);
         waiting[0].due_at > m.app.app.now() && waiting[0].attempts == 0
     };
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !put_off().await {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        assert!(Instant::now() < deadline, "{:?}", waiting(&m.app).await);
+        sleep(Duration::from_millis(10)).await;
     }
     super::pass(&m.app, TimeDelta::seconds(61)).await;
     settled(&m.app).await;
@@ -161,8 +165,10 @@ async fn a_message_to_a_connection_that_died_rings_unless_it_was_delivered() {
     for (delivered, expected) in [(false, 2), (true, 2)] {
         let socket = m.doctor.socket(None).await;
         let message = say(&m.patient, &session, "are you there?").await;
+        let deadline = Instant::now() + Duration::from_secs(30);
         while waiting(&m.app).await.iter().any(|job| job.due_at <= m.app.app.now()) {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            assert!(Instant::now() < deadline, "{:?}", waiting(&m.app).await);
+            sleep(Duration::from_millis(10)).await;
         }
         if delivered {
             let body = json!({"message_ids": [message["id"]]});

@@ -13,11 +13,12 @@ static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(rand::random(
 
 /// A port of 127.0.0.1 that nobody listens on, and that no other test is told of.
 pub(crate) fn free_port() -> u16 {
-    loop {
+    for _ in 0..COUNT {
         let port = FIRST + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
         // Free again when the listener is dropped.
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
+    panic!("no port is free");
 }

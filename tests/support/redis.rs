@@ -9,7 +9,7 @@ use consilium_storage::testing::Scratch;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, sleep};
 
-pub(crate) use super::ports::free_port;
+use super::ports::free_port;
 
 /// Waits for the end of its standard input, which comes when our process ends, and then stops the server.
 const WATCHED: &str = r#"

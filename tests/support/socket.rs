@@ -12,8 +12,11 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-/// How long a frame may take to come.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// How long a frame may take to come. Less than the 15 s after which a stream's comment or the nodes' comparing wakes
+/// whoever should have been woken before: a signal that was lost must not pass for one that was late.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(14);
+/// How long a connection may take to open; nothing else helps it.
+const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// What came over a socket.
 #[derive(Debug, Clone)]
@@ -42,7 +45,7 @@ impl Socket {
         if let Some(token) = token {
             request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         }
-        match timeout(DEADLINE, tokio_tungstenite::connect_async(request)).await.expect("no handshake in time") {
+        match timeout(HANDSHAKE, tokio_tungstenite::connect_async(request)).await.expect("no handshake in time") {
             Ok((line, response)) => {
                 assert_eq!(response.headers()["sec-websocket-protocol"], "consilium.v1");
                 Ok(Self { line, early: VecDeque::new(), refs: 0, pings: 0 })
@@ -57,10 +60,15 @@ impl Socket {
 
     /// What comes next.
     pub(crate) async fn incoming(&mut self) -> Incoming {
+        self.incoming_within(DEADLINE).await
+    }
+
+    /// As [`Socket::incoming`], where the server is being broken and takes longer.
+    pub(crate) async fn incoming_within(&mut self, deadline: Duration) -> Incoming {
         if let Some(frame) = self.early.pop_front() {
             return Incoming::Frame(frame);
         }
-        timeout(DEADLINE, self.read()).await.expect("nothing came in time")
+        timeout(deadline, self.read()).await.expect("nothing came in time")
     }
 
     async fn read(&mut self) -> Incoming {

@@ -6,9 +6,10 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::client::{Answer, send};
+use super::socket::DEADLINE;
 
-/// How long a block may take to come.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// How long a stream may take to open.
+const OPENING: Duration = Duration::from_secs(30);
 
 /// One block of the stream; comments alone are no block.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,7 +34,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) async fn open(request: reqwest::RequestBuilder) -> Self {
-        let response = timeout(DEADLINE, request.send()).await.expect("no answer in time").unwrap();
+        let response = timeout(OPENING, request.send()).await.expect("no answer in time").unwrap();
         if response.status() != 200 {
             panic!("refused: {} {}", response.status(), response.text().await.unwrap_or_default());
         }

@@ -433,11 +433,13 @@ async fn many_at_once_never_overdraw_and_lose_nothing() {
 
 /// Asks again where the connections were all in use for too long, as a busy machine makes it: what was posted stands once.
 async fn post_owned(pool: PgPool, posting: Posting<'static>) -> Result<Option<Posted>> {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     loop {
         match post_alone(&pool, &posting).await {
-            Err(error) if error.is_unavailable() => {}
+            Err(error) if error.is_unavailable() && tokio::time::Instant::now() < deadline => {}
             posted => return posted,
         }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

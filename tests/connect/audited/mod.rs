@@ -9,7 +9,7 @@ mod watch;
 
 use std::collections::BTreeSet;
 
-use watch::Watch;
+use watch::{Watch, Who};
 
 /// The routes that leave no row, and why.
 const WITHOUT: [(&str, &[&str]); 8] = [
@@ -32,6 +32,41 @@ const WITHOUT: [(&str, &[&str]); 8] = [
     ("the media server's word: what it does to a recording is noted as the system's", &["C47"]),
 ];
 
+/// What of [`WITHOUT`] is read with no more than a word.
+async fn of_none(w: &mut Watch) {
+    let doctor = format!("doctors/{}", w.m.doctor.id);
+    let reviews = format!("{doctor}/reviews");
+    for (id, who, path) in [
+        ("C8", Who::Patient, "users/avatars"),
+        ("C12", Who::Patient, "doctors/search?q=shah"),
+        ("C13", Who::Patient, "doctors"),
+        ("C14", Who::Patient, "doctors/all_doctors_list"),
+        ("C16", Who::Patient, &doctor),
+        ("C17", Who::Patient, &reviews),
+        ("C23", Who::Patient, "doctors/favourites"),
+        ("C100", Who::Patient, "medicines/search?q=amoxicillin"),
+        ("C102", Who::Patient, "lab-tests/catalog/search?q=blood"),
+        ("C109", Who::Patient, "categories/health"),
+        ("C110", Who::Patient, "community/articles"),
+        ("C112", Who::Patient, "community/events"),
+        ("C119", Who::Patient, "wallet/offers"),
+        ("R3", Who::Patient, "connect/events/poll"),
+        ("C18", Who::Doctor, "doctors/me/overview"),
+        ("C31", Who::Doctor, "doctors/me/profile"),
+        ("C96", Who::Doctor, "analytics/doctor/performance"),
+        ("C97", Who::Doctor, "analytics/doctor/reviews/metrics"),
+        ("C98", Who::Doctor, "analytics/doctor/reviews/trends"),
+        ("C99", Who::Doctor, "analytics/doctor/reviews/rating-distribution"),
+        ("C121", Who::Admin, "admin/auth/me"),
+        ("C129", Who::Admin, "admin/categories"),
+        ("C133", Who::Admin, "admin/wallet/offers"),
+        ("C137", Who::Admin, "admin/articles"),
+        ("C141", Who::Admin, "admin/events"),
+    ] {
+        w.leaves_none(id, who, path).await;
+    }
+}
+
 #[tokio::test]
 async fn each_leaves_one_row_of_who_did_what_to_whom_and_a_refused_one_none() {
     let mut watch = Watch::start().await;
@@ -46,6 +81,7 @@ async fn each_leaves_one_row_of_who_did_what_to_whom_and_a_refused_one_none() {
     Box::pin(afterwards::of_reviews(&mut watch, &session)).await;
     Box::pin(afterwards::of_follow_ups(&mut watch, &session)).await;
     Box::pin(admin::of_what_is_published(&mut watch)).await;
+    Box::pin(of_none(&mut watch)).await;
     Box::pin(admin::of_people(&mut watch)).await;
 
     let without: Vec<&str> = WITHOUT.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();

@@ -126,6 +126,17 @@ impl Watch {
         assert!(rows.is_empty(), "{id} was refused: {rows:?}");
     }
 
+    /// Reads with a route that leaves no row.
+    pub(super) async fn leaves_none(&mut self, id: &str, who: Who, path: &str) {
+        let (method, route) = self.routes[id].clone();
+        assert!(is_of(&route, path), "{id} is {route}, not {path}");
+        self.pass().await;
+        let answer = send(self.client(who).request(method, path)).await;
+        assert_eq!(answer.status, 200, "{id}: {}", answer.text);
+        let rows = self.rows(false).await;
+        assert!(rows.is_empty(), "{id} is said to leave none: {rows:?}");
+    }
+
     /// Passes over what was done on the way.
     pub(super) async fn pass(&mut self) {
         self.rows(false).await;
