@@ -320,7 +320,7 @@ impl Config {
             listen: "127.0.0.1:0".to_owned(),
             data_dir: data_dir.to_owned(),
             database_url: database_url.to_owned(),
-            database_connections: 12,
+            database_connections: 6,
             ..Raw::default()
         })
     }
