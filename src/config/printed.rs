@@ -1,7 +1,5 @@
 //! What `consilium config` prints.
 
-use std::path::PathBuf;
-
 use super::{Config, Flag, Raw};
 use crate::gateways::files::place::FilesPlace;
 
@@ -29,7 +27,7 @@ impl Config {
             raw.cashfree_url.clone_from(&account.url);
         }
         if let FilesPlace::Disk(folder) = &self.files {
-            let folder = std::path::absolute(folder).unwrap_or_else(|_| PathBuf::from(folder));
+            let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
             raw.files_url = format!("file://{}", folder.display());
         }
     }
