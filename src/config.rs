@@ -2,9 +2,9 @@
 
 mod checks;
 mod payments;
+mod printed;
+mod variables;
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -19,8 +19,10 @@ use serde::{Deserialize, Serialize};
 use crate::gateways::files::place::FilesPlace;
 
 use checks::{
-    environment, fcm_credentials, files, list, log_json, redis, redis_prefix, signing_keys, some, switch, ttl,
+    environment, fcm_credentials, files, list, log, log_json, not_yet, public_url, redis, redis_prefix, signing_keys,
+    some, switch, ttl,
 };
+use variables::variables;
 
 pub use payments::Cashfree;
 
@@ -47,7 +49,9 @@ struct Raw {
     s3_access_key_id: String,
     s3_secret_access_key: String,
     s3_session_token: String,
+    smtp_url: String,
     sms_url: String,
+    assistant_url: String,
     fcm_credentials: String,
     fcm_url: String,
     cashfree_client_id: String,
@@ -72,6 +76,8 @@ struct Raw {
     presence_push_lease: u32,
     session_idle_ttl: u32,
     inbox_retention: u32,
+    encounter_ttl: u32,
+    encounter_followup_ttl: u32,
     drain_seconds: u32,
     max_connections: u32,
     database_connections: u32,
@@ -123,7 +129,9 @@ impl Default for Raw {
             s3_access_key_id: String::new(),
             s3_secret_access_key: String::new(),
             s3_session_token: String::new(),
+            smtp_url: String::new(),
             sms_url: String::new(),
+            assistant_url: String::new(),
             fcm_credentials: String::new(),
             fcm_url: "https://fcm.googleapis.com".to_owned(),
             cashfree_client_id: String::new(),
@@ -148,6 +156,8 @@ impl Default for Raw {
             presence_push_lease: 900,
             session_idle_ttl: 7200,
             inbox_retention: 259_200,
+            encounter_ttl: 259_200,
+            encounter_followup_ttl: 259_200,
             drain_seconds: 20,
             max_connections: 100_000,
             database_connections: 24,
@@ -326,6 +336,7 @@ impl Config {
     }
 
     fn check(raw: Raw) -> Result<Self, ConfigError> {
+        not_yet(&raw)?;
         let listen = raw.listen.parse().map_err(|_| bad("listen", "is not an address like 127.0.0.1:8080"))?;
         let production = raw.production.read().ok_or_else(|| bad("production", "is on or off (1 or 0)"))?;
         let config = Self {
@@ -336,7 +347,7 @@ impl Config {
             redis_prefix: redis_prefix(&raw)?,
             production,
             demo: raw.demo,
-            public_url: some(raw.public_url.trim_end_matches('/')),
+            public_url: public_url(&raw.public_url)?,
             livekit_url: raw.livekit_url.clone(),
             livekit_api_key: raw.livekit_api_key.clone(),
             livekit_api_secret: raw.livekit_api_secret.clone().into(),
@@ -353,7 +364,7 @@ impl Config {
                 .collect::<Result<_, _>>()?,
             cors_origins: list(&raw.cors_origins).map(str::to_owned).collect(),
             environment: environment(&raw.environment, production)?,
-            log: raw.log.clone(),
+            log: log(&raw.log)?,
             log_json: log_json(&raw.log_format)?,
             charging: switch("charging", &raw.charging)?,
             ttl: ttl(&raw)?,
@@ -397,67 +408,6 @@ impl Config {
     #[must_use]
     pub fn files_dir(&self) -> PathBuf {
         if let FilesPlace::Disk(folder) = &self.files { folder.clone() } else { PathBuf::new() }
-    }
-
-    /// The effective settings as TOML, secrets hidden.
-    #[must_use]
-    pub fn printed(&self) -> String {
-        let mut raw = self.raw.clone();
-        for secret in [
-            &mut raw.livekit_api_secret,
-            &mut raw.signing_keys,
-            &mut raw.sms_url,
-            &mut raw.fcm_credentials,
-            &mut raw.cashfree_client_secret,
-            &mut raw.database_url,
-            &mut raw.redis_url,
-            &mut raw.azure_account_key,
-            &mut raw.s3_secret_access_key,
-            &mut raw.s3_session_token,
-        ] {
-            if !secret.is_empty() {
-                "(hidden)".clone_into(secret);
-            }
-        }
-        raw.production = Flag::Bool(self.production);
-        raw.environment.clone_from(&self.environment);
-        let value = serde_json::to_value(raw).unwrap_or_default();
-        let lines = value.as_object().into_iter().flatten().map(|(name, value)| format!("{name} = {value}\n"));
-        lines.collect()
-    }
-}
-
-/// The variables that are settings: what the default is, a number or a switch or a text, that is what the value is read
-/// as. (The library's own reader takes a password of digits for a number, and repeats it in its complaint.)
-fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> Serialized<BTreeMap<String, serde_json::Value>> {
-    let defaults = serde_json::to_value(Raw::default()).unwrap_or_default();
-    let mut found = BTreeMap::new();
-    let mut plain = BTreeMap::new();
-    for (name, value) in all {
-        let (name, value) = (name.to_string_lossy(), value.to_string_lossy().into_owned());
-        let setting = name.strip_prefix("CONSILIUM_").map(str::to_lowercase);
-        match setting {
-            // These are for scripts.
-            Some(name) if ["query_database_url", "dev_db", "config"].contains(&name.as_str()) => {}
-            Some(name) => {
-                let value = typed(value, defaults.get(&name));
-                found.insert(name, value);
-            }
-            None if name == "DATABASE_URL" => {
-                plain.insert("database_url".to_owned(), value.into());
-            }
-            None => {}
-        }
-    }
-    plain.extend(found);
-    Serialized::defaults(plain)
-}
-
-fn typed(value: String, default: Option<&serde_json::Value>) -> serde_json::Value {
-    match default {
-        Some(serde_json::Value::Number(_)) => value.trim().parse::<u64>().map_or(value.into(), Into::into),
-        Some(serde_json::Value::Bool(_)) => Flag::Word(value.clone()).read().map_or(value.into(), Into::into),
-        _ => value.into(),
     }
 }
 

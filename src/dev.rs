@@ -23,11 +23,12 @@ pub fn router() -> Router<App> {
 /// Optional filters (settled 30).
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Wanted {
+    #[schemars(extend("x-empty-is-absent" = true))]
     channel: Option<Channel>,
+    #[schemars(extend("x-empty-is-absent" = true))]
     to: Option<String>,
-    #[serde(default)]
-    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
-    after: i64,
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64), extend("x-empty-is-absent" = true))]
+    after: Option<i64>,
     #[serde(default = "Wanted::limit")]
     #[schemars(range(min = 1, max = 1000))]
     limit: i64,

@@ -10,14 +10,17 @@ use catalogue_command::CatalogueCommand;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use consilium::config::{Config, Flags};
-use consilium::serve::{self, Database, StartError};
+use consilium::serve::{self, Database, Server, StartError};
 use consilium::{demo_data, telemetry};
 use consilium_storage::clock::Clock;
 use consilium_storage::database::Conn;
 use consilium_storage::ids::UserId;
 use consilium_storage::outbox::{self, Which};
 use consilium_storage::{audit, ledger, settings};
+use metrics_exporter_prometheus::PrometheusHandle;
 use payments_command::PaymentsCommand;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 #[derive(Parser)]
 #[command(name = "consilium", version, about = "A real-time medical consultation engine")]
@@ -136,14 +139,13 @@ enum OutboxCommand {
     },
     /// Try dead letters again; exit 1 if there is none.
     Retry {
-        /// This one.
-        #[arg(required_unless_present = "all")]
+        /// This one; all of them where none is named.
         id: Option<i64>,
-        /// All of them.
+        /// All of them, said aloud.
         #[arg(long, conflicts_with = "id")]
         all: bool,
         /// Only this kind.
-        #[arg(long, requires = "all")]
+        #[arg(long, conflicts_with = "id")]
         kind: Option<String>,
     },
 }
@@ -320,47 +322,65 @@ fn read_password() -> Result<String, StartError> {
 async fn serve(config: Config) -> Result<ExitCode, StartError> {
     telemetry::start_logs(&config.log, config.log_json);
     let metrics = telemetry::start_metrics().map_err(StartError)?;
-    let clock = Clock::system();
-    let database = Database::open(&config).await?;
-    let demo = config.demo;
-    let server = serve::start(config, &database, clock.clone(), metrics).await?;
+    // First of all: whoever sees the server listen may send one at once.
+    let mut signals = Signals::listen()?;
+    let database = tokio::select! {
+        database = Database::open(&config) => database?,
+        () = signals.next() => return Ok(ExitCode::SUCCESS),
+    };
+    let started = tokio::select! {
+        started = start(config, &database, metrics) => Some(started?),
+        () = signals.next() => None,
+    };
+    if let Some(server) = started {
+        say(format!("listening on http://{}", server.address));
+        let shutdown = server.app.shutdown.clone();
+        tokio::select! {
+            () = server.run() => {}
+            () = end(signals, &shutdown) => tracing::warn!("second signal: not waiting"),
+        }
+    }
+    database.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything but the accepting, with the demo where it is wanted.
+async fn start(config: Config, database: &Database, metrics: PrometheusHandle) -> Result<Server, StartError> {
+    let (clock, demo) = (Clock::system(), config.demo);
+    let server = serve::start(config, database, clock.clone(), metrics).await?;
     if demo {
         demo_data::seed(&server.app.pool, &clock).await.map_err(start_error)?;
         demo_data::load_presence(&server.app).await.map_err(start_error)?;
         say(demo_data::banner(&server.app.public_url));
     }
-    say(format!("listening on http://{}", server.address));
-    let shutdown = server.app.shutdown.clone();
-    let app = server.app.clone();
-    app.tracker.spawn(async move {
-        signal().await;
-        tracing::info!("draining; a second signal ends at once");
-        shutdown.cancel();
-    });
-    let served = server.run();
-    tokio::select! {
-        () = served => {}
-        () = second_signal(&app) => tracing::warn!("second signal: not waiting"),
+    Ok(server)
+}
+
+/// The first signal begins the drain; this ends with the second one.
+async fn end(mut signals: Signals, shutdown: &CancellationToken) {
+    signals.next().await;
+    tracing::info!("draining; a second signal ends at once");
+    shutdown.cancel();
+    signals.next().await;
+}
+
+/// SIGTERM and SIGINT, each of which is kept until it was asked for.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, StartError> {
+        let terminate = signal(SignalKind::terminate()).map_err(start_error)?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(start_error)?;
+        Ok(Self { terminate, interrupt })
     }
-    drop(app);
-    database.close().await;
-    Ok(ExitCode::SUCCESS)
-}
 
-/// Waits for a signal that comes after the drain began.
-async fn second_signal(app: &consilium::app::App) {
-    app.shutdown.cancelled().await;
-    signal().await;
-}
-
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

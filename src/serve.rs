@@ -3,7 +3,9 @@
 mod accept;
 mod lean;
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,13 +91,8 @@ impl Database {
         let (owner, cluster) = match &config.database_url {
             Some(url) => (operators_database(url.expose_secret()).await?, None),
             None => {
-                let dir = embedded::default_data_dir(&config.data_dir).await;
-                let dir = dir.map_err(|error| StartError::because("data dir", error))?;
-                if dir.moved {
-                    tracing::info!(path = %dir.path.display(), "the database user cannot reach the data dir: using another");
-                }
-                let cluster = embedded::start(&embedded::Options::new(dir.path)).await;
-                let cluster = cluster.map_err(|error| StartError::because("private Postgres", error))?;
+                let cluster = private_database(&config.data_dir).await;
+                let cluster = cluster.map_err(|error| StartError::because("CONSILIUM_DATA_DIR", error))?;
                 (cluster.connect_options(embedded::DATABASE), Some(cluster))
             }
         };
@@ -109,6 +106,18 @@ impl Database {
             cluster.stop().await;
         }
     }
+}
+
+/// The private Postgres of this data dir, or of the one that stands in for it: then it is said at any log level, as who
+/// looks for the data must know.
+async fn private_database(data_dir: &Path) -> Result<Cluster, embedded::Error> {
+    let dir = embedded::reachable_data_dir(data_dir).await?;
+    if dir.moved {
+        let (wanted, path) = (data_dir.display(), dir.path.display());
+        let line = format!("the database user cannot reach the data dir {wanted}: the private Postgres is in {path}");
+        writeln!(std::io::stderr(), "consilium: {line}").ok();
+    }
+    embedded::start(&embedded::Options::new(dir.path)).await
 }
 
 /// The operator's database, once it answers.

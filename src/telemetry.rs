@@ -5,12 +5,21 @@ pub mod process;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+/// The filter of `CONSILIUM_LOG`. sqlx and hyper print statements and headers below `info`: they stay out whatever it
+/// says.
+///
+/// # Errors
+/// When it is none.
+pub fn filter(text: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::try_new(format!("{text},sqlx=warn,hyper=warn,rustls=warn"))
+}
 
 /// Starts logging; a second call in one process changes nothing (tests start many servers).
-pub fn start_logs(filter: &str, json: bool) {
-    // sqlx and hyper print statements and headers below `info`: they stay out whatever the filter says.
-    let filter = EnvFilter::try_new(format!("{filter},sqlx=warn,hyper=warn,rustls=warn"))
-        .unwrap_or_else(|_| EnvFilter::new("info"));
+pub fn start_logs(text: &str, json: bool) {
+    // The settings were checked.
+    let filter = filter(text).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let started = if json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
     if started.is_err() {

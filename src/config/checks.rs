@@ -2,10 +2,13 @@
 
 use chrono::TimeDelta;
 use consilium_realtime::redis::Address;
+use consilium_storage::connect::doctors::dashboard::LONGEST_WAIT;
 use secrecy::SecretString;
+use url::Url;
 
 use super::{ConfigError, Raw, Ttl, bad};
 use crate::gateways::files::place::{self, FilesPlace};
+use crate::telemetry;
 
 /// The address of Redis, with the authority it is trusted by.
 pub(super) fn redis(raw: &Raw) -> Result<Option<Address>, ConfigError> {
@@ -33,6 +36,41 @@ pub(super) fn files(raw: &Raw, production: bool) -> Result<FilesPlace, ConfigErr
         s3_session_token: &raw.s3_session_token,
     };
     FilesPlace::of(settings, &raw.data_dir, production).map_err(|(setting, what)| bad(setting, what))
+}
+
+/// Without the slash at its end: paths are put behind it.
+pub(super) fn public_url(text: &str) -> Result<Option<String>, ConfigError> {
+    let Some(text) = some(text.trim_end_matches('/')) else { return Ok(None) };
+    let is_sound = |url: Url| url.query().is_none() && url.fragment().is_none();
+    if address(&text, &["http", "https"]).is_some_and(is_sound) {
+        Ok(Some(text))
+    } else {
+        Err(bad("public_url", "is an address like https://consilium.example.org, without ? and #"))
+    }
+}
+
+/// An address of one of these schemes, with a host. The parser alone is too kind: it takes `http:///host` and blanks.
+fn address(text: &str, schemes: &[&str]) -> Option<Url> {
+    let (scheme, rest) = text.split_once("://")?;
+    let is_plain = schemes.contains(&scheme) && !rest.starts_with('/') && !text.contains(char::is_whitespace);
+    let has_host = |url: &Url| url.host_str().is_some_and(|host| !host.is_empty());
+    Url::parse(text).ok().filter(|url| is_plain && has_host(url))
+}
+
+/// Settings of parts that are not in this version. They are taken, so that one set of settings serves both, and a
+/// mistake in them is not kept until then.
+pub(super) fn not_yet(raw: &Raw) -> Result<(), ConfigError> {
+    if !raw.smtp_url.is_empty() && address(&raw.smtp_url, &["smtp", "smtps"]).is_none() {
+        return Err(bad("smtp_url", "is an address that begins with smtp:// or smtps://"));
+    }
+    if !raw.assistant_url.is_empty() && address(&raw.assistant_url, &["http", "https"]).is_none() {
+        return Err(bad("assistant_url", "is an address that begins with http:// or https://"));
+    }
+    for (name, value) in [("encounter_ttl", raw.encounter_ttl), ("encounter_followup_ttl", raw.encounter_followup_ttl)]
+    {
+        seconds(name, value)?;
+    }
+    Ok(())
 }
 
 /// Part of the names of objects, so of plain letters.
@@ -81,20 +119,31 @@ pub(super) fn signing_keys(text: &str) -> Result<Vec<(String, SecretString)>, Co
         .collect()
 }
 
+pub(super) fn log(text: &str) -> Result<String, ConfigError> {
+    let read = telemetry::filter(text);
+    read.map(|_| text.to_owned()).map_err(|_| bad("log", "is a tracing filter like info or info,consilium=debug"))
+}
+
+/// Logs go to standard error.
 pub(super) fn log_json(format: &str) -> Result<bool, ConfigError> {
     use std::io::IsTerminal;
     match format {
-        "" => Ok(!std::io::stdout().is_terminal()),
+        "" => Ok(!std::io::stderr().is_terminal()),
         "text" => Ok(false),
         "json" => Ok(true),
         _ => Err(bad("log_format", "is text or json")),
     }
 }
 
+fn seconds(name: &str, value: u32) -> Result<TimeDelta, ConfigError> {
+    if value == 0 { Err(bad(name, "is a number of seconds above 0")) } else { Ok(TimeDelta::seconds(value.into())) }
+}
+
 pub(super) fn ttl(raw: &Raw) -> Result<Ttl, ConfigError> {
-    let seconds = |name: &str, value: u32| {
-        if value == 0 { Err(bad(name, "is a number of seconds above 0")) } else { Ok(TimeDelta::seconds(value.into())) }
-    };
+    let request = seconds("request_ttl", raw.request_ttl)?;
+    if request > LONGEST_WAIT {
+        return Err(bad("request_ttl", &format!("is 1 to {} seconds", LONGEST_WAIT.num_seconds())));
+    }
     if raw.livekit_token_ttl == 0 || raw.livekit_token_ttl > 3600 {
         return Err(bad("livekit_token_ttl", "is 1 to 3600 seconds"));
     }
@@ -102,7 +151,7 @@ pub(super) fn ttl(raw: &Raw) -> Result<Ttl, ConfigError> {
         access_token: seconds("access_token_ttl", raw.access_token_ttl)?,
         refresh_token: seconds("refresh_token_ttl", raw.refresh_token_ttl)?,
         otp: seconds("otp_ttl", raw.otp_ttl)?,
-        request: seconds("request_ttl", raw.request_ttl)?,
+        request,
         ticket: seconds("ticket_ttl", raw.ticket_ttl)?,
         livekit_token: std::time::Duration::from_secs(raw.livekit_token_ttl.into()),
         signed_url: seconds("signed_url_ttl", raw.signed_url_ttl)?,

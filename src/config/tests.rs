@@ -28,6 +28,9 @@ fn variables_are_read_as_what_their_defaults_are() {
     assert_eq!((raw.production.read(), raw.demo), (Some(true), true));
     assert_eq!(raw.database_url, "postgres://ours");
     assert_eq!(read(&[("DATABASE_URL", "postgres://theirs")]).unwrap().database_url, "postgres://theirs");
+    let empty = read(&[("CONSILIUM_DATABASE_URL", ""), ("DATABASE_URL", "postgres://theirs")]).unwrap();
+    assert_eq!(empty.database_url, "postgres://theirs", "an empty one hides nothing");
+    assert_eq!(read(&[("CONSILIUM_DATABASE_URL", "")]).unwrap().database_url, "");
 }
 
 #[test]
@@ -56,13 +59,81 @@ fn printed_settings_hide_secrets() {
         s3_secret_access_key: "ssss".to_owned(),
         s3_access_key_id: "id".to_owned(),
         s3_session_token: "ssss".to_owned(),
+        smtp_url: "smtps://us:ssss@mail.example:465".to_owned(),
+        assistant_url: "https://ssss@assistant.example".to_owned(),
         ..Raw::default()
     };
     let printed = Config::check(raw).unwrap().printed();
-    for hidden in ["signing_keys", "azure_account_key", "s3_secret_access_key", "s3_session_token"] {
+    for hidden in
+        ["signing_keys", "azure_account_key", "s3_secret_access_key", "s3_session_token", "smtp_url", "assistant_url"]
+    {
         assert!(printed.contains(&format!("{hidden} = \"(hidden)\"")), "{printed}");
     }
     assert!(!printed.contains("ssss"), "{printed}");
+}
+
+#[test]
+fn printed_settings_are_those_in_effect() {
+    let printed = |raw| Config::check(raw).unwrap().printed();
+    let defaults = printed(Raw { log_format: "text".to_owned(), database_connections: 1, ..Raw::default() });
+    let files = std::path::absolute("data/files").unwrap();
+    for line in [
+        "public_url = \"http://127.0.0.1:8080\"\n",
+        &format!("files_url = \"file://{}\"\n", files.display()),
+        "log_format = \"text\"\n",
+        "cashfree_url = \"\"\n",
+        "database_connections = 2\n",
+    ] {
+        assert!(defaults.contains(line), "{line}: {defaults}");
+    }
+    assert!(
+        printed(Raw::default()).contains("log_format = \"json\"")
+            || std::io::IsTerminal::is_terminal(&std::io::stderr())
+    );
+    let set = printed(Raw {
+        public_url: "https://consilium.example/".to_owned(),
+        cashfree_client_id: "id".to_owned(),
+        cashfree_client_secret: "secret".to_owned(),
+        azure_account_key: "ssss".to_owned(),
+        files_url: "azure://acme".to_owned(),
+        ..Raw::default()
+    });
+    for line in [
+        "public_url = \"https://consilium.example\"\n",
+        "cashfree_url = \"https://sandbox.cashfree.com/pg\"\n",
+        "files_url = \"azure://acme\"\n",
+    ] {
+        assert!(set.contains(line), "{line}: {set}");
+    }
+}
+
+#[test]
+fn the_public_address_has_a_host_and_nothing_behind_its_path() {
+    let of = |url: &str| Config::check(Raw { public_url: url.to_owned(), ..Raw::default() });
+    for url in ["consilium.example", "ftp://consilium.example", "http://", "http:///x", "https://a b", "https://a/?b=1"]
+    {
+        let error = of(url).unwrap_err().to_string();
+        assert!(error.starts_with("CONSILIUM_PUBLIC_URL:") && !error.contains('\n'), "{url}: {error}");
+    }
+    for (url, taken) in [
+        ("", None),
+        ("http://127.0.0.1:8080", Some("http://127.0.0.1:8080")),
+        ("https://consilium.example/", Some("https://consilium.example")),
+        ("https://example.org/consilium/", Some("https://example.org/consilium")),
+    ] {
+        assert_eq!(of(url).unwrap().public_url.as_deref(), taken);
+    }
+}
+
+#[test]
+fn settings_of_parts_to_come_are_taken() {
+    let raw = read(&[
+        ("CONSILIUM_SMTP_URL", "smtp://mail.example:587"),
+        ("CONSILIUM_ASSISTANT_URL", "http://127.0.0.1:9000/answer"),
+        ("CONSILIUM_ENCOUNTER_TTL", "3600"),
+        ("CONSILIUM_ENCOUNTER_FOLLOWUP_TTL", "7200"),
+    ]);
+    Config::check(raw.unwrap()).unwrap();
 }
 
 #[test]
@@ -79,9 +150,18 @@ fn wrong_settings_are_refused_in_one_line() {
         Raw { redis_url: "localhost:6379".to_owned(), ..Raw::default() },
         Raw { redis_ca_file: "/nowhere/ca.pem".to_owned(), ..Raw::default() },
         Raw { redis_prefix: "a b".to_owned(), ..Raw::default() },
+        Raw { log: "info,consilium=loud".to_owned(), ..Raw::default() },
+        Raw { request_ttl: 604_801, ..Raw::default() },
+        Raw { smtp_url: "mail.example".to_owned(), ..Raw::default() },
+        Raw { assistant_url: "smtp://assistant.example".to_owned(), ..Raw::default() },
+        Raw { encounter_ttl: 0, ..Raw::default() },
+        Raw { encounter_followup_ttl: 0, ..Raw::default() },
     ] {
         let error = Config::check(raw).unwrap_err().to_string();
         assert!(error.starts_with("CONSILIUM_") && !error.contains('\n'), "{error}");
+    }
+    for log in ["info", "off", "", "warn,consilium=debug", "consilium[{user}]=trace"] {
+        Config::check(Raw { log: log.to_owned(), request_ttl: 604_800, ..Raw::default() }).unwrap();
     }
 }
 

@@ -98,8 +98,8 @@ async fn seed_doctors(tx: &mut Tx, password: &mut Password) -> Result<Vec<Person
     let joined = tx.now() - TimeDelta::days(400);
     for (number, doctor) in (1..).zip(&DOCTORS) {
         let email = format!("doctor{number}@demo.example");
-        if let Some(known) = accounts::find_by_name(tx.conn(), Role::Doctor, &email).await? {
-            made.push(Person { id: known.id, is_new: false });
+        if let Some(id) = known_doctor(tx, &email, doctor.registration).await? {
+            made.push(Person { id, is_new: false });
             continue;
         }
         let id = UserId::new();
@@ -117,6 +117,15 @@ async fn seed_doctors(tx: &mut Tx, password: &mut Password) -> Result<Vec<Person
         made.push(Person { id, is_new: true });
     }
     Ok(made)
+}
+
+/// A doctor of the demo; an admin may have changed the address.
+async fn known_doctor(tx: &mut Tx, email: &str, registration: &str) -> Result<Option<UserId>> {
+    let known = accounts::find_by_name(tx.conn(), Role::Doctor, email).await?;
+    match known {
+        Some(known) => Ok(Some(known.id)),
+        None => Ok(demo::registered_doctor(tx.conn(), registration).await?),
+    }
 }
 
 async fn seed_patients(tx: &mut Tx) -> Result<Vec<Person>> {

@@ -4,6 +4,7 @@
 //! - `x-not-after`, `x-not-before`: the member that this day or time is held against; days are those of the member
 //!   `timezone` where there is one, else UTC;
 //! - `x-max-bytes`: how long a text is in UTF-8;
+//! - `x-empty-is-absent`: a parameter of a query that is left empty counts as one that is not there;
 //! - `x-whole-paise`: no fraction of a paisa, in a number as it was written.
 
 use std::collections::HashMap;
@@ -22,8 +23,15 @@ const NOT_AFTER: &str = "x-not-after";
 const NOT_BEFORE: &str = "x-not-before";
 /// The most bytes of a text.
 const MAX_BYTES: &str = "x-max-bytes";
+/// A form in a browser sends its empty fields too.
+const EMPTY_IS_ABSENT: &str = "x-empty-is-absent";
 /// Rupees that are a whole number of paise.
 const WHOLE_PAISE: &str = "x-whole-paise";
+
+/// Whether a parameter that was sent with this text was left out.
+pub(super) fn is_left_out(property: &Value, text: &str) -> bool {
+    text.is_empty() && property.get(EMPTY_IS_ABSENT) == Some(&Value::Bool(true))
+}
 
 /// Judges the texts of an object by these keywords. What has a fault already is not judged again.
 pub(super) fn check(schema: &Value, value: &Value, place: &str, issues: &mut Vec<Issue>) {

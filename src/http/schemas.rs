@@ -105,7 +105,8 @@ impl Checker {
         let mut object = Map::new();
         let mut issues = Vec::new();
         for (name, text) in texts {
-            let Some(property) = self.schema.get("properties").and_then(|all| all.get(&name)) else { continue };
+            let property = self.schema.get("properties").and_then(|all| all.get(&name));
+            let Some(property) = property.filter(|property| !keywords::is_left_out(property, &text)) else { continue };
             match parse_text(property, &text) {
                 Ok(value) => {
                     object.insert(name, value);

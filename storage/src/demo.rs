@@ -12,7 +12,7 @@ use crate::connect::prescriptions::{self, Medication, Prescription};
 use crate::connect::sessions::{self, End, NewSession};
 use crate::error::Result;
 use crate::heads::Heads;
-use crate::ids::{LabOrderId, PrescriptionId};
+use crate::ids::{LabOrderId, PrescriptionId, UserId};
 
 /// A consultation of the past.
 #[derive(Debug, Clone)]
@@ -57,6 +57,16 @@ pub async fn lock(conn: &mut PgConnection) -> Result<()> {
 /// When Postgres cannot be asked.
 pub async fn has_categories(conn: &mut PgConnection) -> Result<bool> {
     Ok(sqlx::query_scalar!("select exists (select from health_categories) as \"some!\"").fetch_one(conn).await?)
+}
+
+/// The doctor with this registration number.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn registered_doctor(conn: &mut PgConnection, number: &str) -> Result<Option<UserId>> {
+    Ok(sqlx::query_scalar!("select id from doctors where registration_number = $1", number)
+        .fetch_optional(conn)
+        .await?)
 }
 
 /// Whether there is any article.

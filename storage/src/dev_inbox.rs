@@ -52,8 +52,8 @@ pub struct Filter {
     /// Only this recipient.
     pub to: Option<String>,
     /// Only later ones.
-    pub after: i64,
-    /// At most so many, the newest.
+    pub after: Option<i64>,
+    /// At most so many: the newest, or with `after` those that follow it.
     pub limit: i64,
 }
 
@@ -79,7 +79,7 @@ pub async fn insert(conn: &mut PgConnection, item: NewItem<'_>, at: DateTime<Utc
     Ok(())
 }
 
-/// The items of the filter, newest last.
+/// The items of the filter, newest last. Whoever goes on from one gets all that follow, however many came meanwhile.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
@@ -87,8 +87,9 @@ pub async fn list(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Item>>
     let mut items = sqlx::query_as!(
         Item,
         "select id, channel, recipient as \"to\", subject, body, code, data, created_at from dev_inbox
-         where id > $1 and ($2::text is null or channel = $2) and ($3::text is null or recipient = $3)
-         order by id desc limit $4",
+         where id > coalesce($1::bigint, 0) and ($2::text is null or channel = $2)
+           and ($3::text is null or recipient = $3)
+         order by case when $1 is not null then id end, id desc limit $4",
         filter.after,
         filter.channel,
         filter.to,
@@ -96,6 +97,32 @@ pub async fn list(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Item>>
     )
     .fetch_all(conn)
     .await?;
-    items.reverse();
+    items.sort_unstable_by_key(|item| item.id);
     Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn the_newest_are_given_and_after_one_those_that_follow() {
+        let database = testing::database().await;
+        let pool = crate::database::connect(&database.options, 1).await.unwrap();
+        let mut conn = pool.acquire().await.unwrap();
+        let now = crate::clock::Clock::system().now();
+        for body in ["a", "b", "c", "d", "e"] {
+            let item = NewItem { channel: "sms", to: "+919900000001", body, ..NewItem::default() };
+            insert(&mut conn, item, now).await.unwrap();
+        }
+        let all = list(&mut conn, &Filter { limit: 100, ..Filter::default() }).await.unwrap();
+        let first = all.first().unwrap().id;
+        for (after, expected) in [(None, "de"), (Some(0), "ab"), (Some(first), "bc"), (Some(first + 3), "e")] {
+            let found = list(&mut conn, &Filter { after, limit: 2, ..Filter::default() }).await.unwrap();
+            let bodies: String = found.into_iter().map(|item| item.body).collect();
+            assert_eq!(bodies, expected, "after {after:?}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use consilium::demo_data;
-use consilium_storage::accounts::Role;
+use consilium_storage::accounts::{self, Role};
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
@@ -70,6 +70,32 @@ async fn a_second_seeding_changes_nothing() {
             ("community_events", 4)
         ]
     );
+}
+
+#[tokio::test]
+async fn a_doctor_whose_address_was_changed_is_not_made_again() {
+    let app = TestApp::start().await;
+    demo_data::seed(&app.app.pool, &app.clock).await.unwrap();
+    let before = app.counts().await;
+    let mut conn = app.app.conn().await.unwrap();
+    let known = accounts::find_by_name(&mut conn, Role::Doctor, "doctor1@demo.example").await.unwrap().unwrap();
+    accounts::set_email(&mut conn, known.id, Some("ankit@clinic.example")).await.unwrap();
+    demo_data::seed(&app.app.pool, &app.clock).await.unwrap();
+    assert_eq!(app.counts().await, before);
+    assert!(accounts::find_by_name(&mut conn, Role::Doctor, "doctor1@demo.example").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_empty_filter_of_the_development_inbox_is_none() {
+    let app = TestApp::start().await;
+    let nobody = app.nobody();
+    nobody.post("auth/request-otp", json!({"phone": "+919900000001"})).await.expect(202);
+    let all = nobody.get("/dev/inbox.json").await.expect(200);
+    assert_eq!(all["items"].as_array().unwrap().len(), 1);
+    assert_eq!(nobody.get("/dev/inbox.json?channel=&to=&after=").await.expect(200), all);
+    let after = format!("/dev/inbox.json?channel=sms&to=&after={}", all["items"][0]["id"]);
+    assert_eq!(nobody.get(&after).await.expect(200)["items"], json!([]));
+    nobody.get("/dev/inbox.json?channel=fax&after=x").await.invalid(&["query.after int_parsing", "query.channel enum"]);
 }
 
 #[tokio::test]

@@ -1,10 +1,20 @@
 //! The binary from outside (running.md): exit codes, and accounts made by hand.
 
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
-use consilium_storage::testing;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use consilium_storage::{demo, testing};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::live::node::{consilium, signal};
+use crate::support::ports::free_port;
+
+/// How long a start or an end may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn run(arguments: &[&str], input: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_consilium"));
@@ -118,4 +128,80 @@ async fn only_a_flagged_payment_is_settled_by_hand() {
         let (code, _) = make(&[&["payments", "settle", "cf_order_x"], decisions].concat()).await;
         assert_eq!(code, Some(2), "{decisions:?}");
     }
+}
+
+#[tokio::test]
+async fn without_an_id_all_dead_letters_are_meant() {
+    let database = testing::database().await;
+    let at = ["--database-url", &database.url];
+    let retry = async |which: &[&str]| said(&run(&[&["outbox", "retry"], which, &at].concat(), "").await);
+    for which in [&[][..], &["--all"], &["--kind", "push"], &["--all", "--kind", "push"], &["5"]] {
+        assert_eq!(retry(which).await, (Some(1), "nothing to retry\n".to_owned()), "{which:?}");
+    }
+    for which in [&["5", "--all"][..], &["5", "--kind", "push"]] {
+        assert_eq!(retry(which).await.0, Some(2), "{which:?}");
+    }
+}
+
+/// The exit code, once it has ended.
+async fn ended(child: &mut Child) -> Option<i32> {
+    timeout(PATIENCE, child.wait()).await.expect("it did not end in time").unwrap().code()
+}
+
+#[tokio::test]
+async fn a_signal_right_behind_the_first_line_drains() {
+    let (database, data) = (testing::database().await, testing::Scratch::new("signals").unwrap());
+    for name in ["TERM", "INT"] {
+        let mut command = consilium();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--database-url", &database.url, "--data-dir"]);
+        let mut child = command.arg(data.path()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = timeout(PATIENCE, lines.next_line()).await.expect("it says nothing").unwrap().unwrap();
+        assert!(line.starts_with("listening on http://127.0.0.1:"), "{line}");
+        signal(name, child.id().unwrap()).await;
+        assert_eq!(ended(&mut child).await, Some(0), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_signal_during_the_start_ends_it() {
+    let (database, data) = (testing::database().await, testing::Scratch::new("signals").unwrap());
+    let pool = consilium_storage::database::connect(&database.options, 1).await.unwrap();
+    // The demo waits for another seed to end; the node listens by then, and says nothing yet.
+    let mut tx = pool.begin().await.unwrap();
+    demo::lock(&mut tx).await.unwrap();
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut command = consilium();
+    command.args(["serve", "--demo", "--listen", &address, "--database-url", &database.url, "--data-dir"]);
+    let mut child = command.arg(data.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(&address).await.is_err() {
+        assert!(Instant::now() < deadline, "it never listens");
+        sleep(Duration::from_millis(20)).await;
+    }
+    signal("TERM", child.id().unwrap()).await;
+    assert_eq!(ended(&mut child).await, Some(0));
+}
+
+#[tokio::test]
+async fn a_data_dir_out_of_reach_is_said_at_any_log_level() {
+    let folder = testing::Scratch::new("closed").unwrap();
+    if std::fs::metadata(folder.path()).unwrap().uid() != 0 {
+        return;
+    }
+    let closed = folder.path().join("home");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let wanted = closed.join("consilium");
+    let mut command = consilium();
+    command.arg("migrate").arg("--data-dir").arg(&wanted).env("CONSILIUM_LOG", "off");
+    let output = timeout(2 * PATIENCE, command.output()).await.expect("it did not end in time").unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expected = format!(
+        "consilium: the database user cannot reach the data dir {}: the private Postgres is in /var/lib/consilium/dir-",
+        wanted.display()
+    );
+    let hash = said.strip_prefix(&expected).unwrap_or_else(|| panic!("{said}")).trim_end();
+    std::fs::remove_dir_all(format!("/var/lib/consilium/dir-{hash}")).unwrap();
+    assert!(output.status.success() && said.lines().count() == 1 && !hash.is_empty(), "{said}");
 }

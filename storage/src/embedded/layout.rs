@@ -155,32 +155,56 @@ fn short_hash(path: &Path) -> String {
     hash
 }
 
-/// The data dir to use when nobody named one.
+/// The data dir of the private Postgres.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataDir {
-    /// Where files go.
+    /// Where its files go.
     pub path: PathBuf,
     /// Whether it is not the one that was wanted; the server says so at start.
     pub moved: bool,
 }
 
-/// `wanted`, or as root, where the database user cannot reach it (a 0700 home),
-/// `/var/lib/consilium/<hash of the current directory>` (running.md `--data-dir`).
+/// `wanted`, or as root, where the database user cannot reach it (a 0700 home), a folder that stands in for it alone
+/// (running.md `--data-dir`).
 ///
 /// # Errors
 /// When there is no user to run Postgres as, or no current directory.
-pub async fn default_data_dir(wanted: &Path) -> Result<DataDir, Error> {
+pub async fn reachable_data_dir(wanted: &Path) -> Result<DataDir, Error> {
     let account = Account::find().await?;
     let path = std::path::absolute(wanted).map_err(Error::io(format!("finding {}", wanted.display())))?;
     if account.reaches(&path) {
         return Ok(DataDir { path, moved: false });
     }
-    let here = std::env::current_dir().map_err(Error::io("finding the current directory"))?;
-    Ok(DataDir { path: Path::new("/var/lib/consilium").join(short_hash(&here)), moved: true })
+    Ok(DataDir { path: stand_in(&path), moved: true })
+}
+
+/// `/var/lib/consilium/<hash of the current directory>` for `./data`, from wherever it is named; for a folder of another
+/// name one that goes by its own path.
+fn stand_in(path: &Path) -> PathBuf {
+    let home = Path::new("/var/lib/consilium");
+    let path = plain(path);
+    match path.parent() {
+        Some(parent) if path.ends_with("data") => home.join(short_hash(parent)),
+        _ => home.join(format!("dir-{}", short_hash(&path))),
+    }
+}
+
+/// One path for all ways to write it: what is there of the way to the folder without dots and links, and no slash at
+/// the end.
+fn plain(path: &Path) -> PathBuf {
+    let mut ways = path.ancestors().skip(usize::from(path.file_name().is_some()));
+    let known = ways.find_map(|way| Some((way.canonicalize().ok()?, path.strip_prefix(way).ok()?)));
+    match known {
+        Some((way, rest)) => way.components().chain(rest.components()).collect(),
+        None => path.to_path_buf(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -189,5 +213,19 @@ mod tests {
         assert!(!fits(Path::new("/home/a user/data/postgres/run")));
         assert!(!fits(Path::new("/home/a,b/data/postgres/run")));
         assert!(!fits(&PathBuf::from(format!("/{}", "a".repeat(LONGEST_SOCKET_DIR)))));
+    }
+
+    #[test]
+    fn each_folder_has_one_stand_in() {
+        let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+        let of_default = Path::new("/var/lib/consilium").join(short_hash(&here));
+        assert_eq!(stand_in(&here.join("data")), of_default);
+        assert_eq!(stand_in(&here.join("data/")), of_default);
+        let [one, another] = ["one", "another"].map(|name| here.join(name));
+        for way in ["one/", "src/../one", "src/./../one"] {
+            assert_eq!(stand_in(&here.join(way)), stand_in(&one), "{way}");
+        }
+        let all = [stand_in(&one), stand_in(&another), stand_in(&here), stand_in(&one.join("data")), of_default];
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{all:?}");
     }
 }

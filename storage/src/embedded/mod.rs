@@ -24,7 +24,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{Connection, PgConnection};
 
 pub use error::Error;
-pub use layout::{DataDir, default_data_dir};
+pub use layout::{DataDir, reachable_data_dir};
 
 use account::Account;
 use layout::Layout;

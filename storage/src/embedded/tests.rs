@@ -171,11 +171,13 @@ async fn root_is_told_where_postgres_cannot_reach() {
     let refused = start(&Options::for_tests(&wanted)).await.unwrap_err();
     assert!(matches!(refused, Error::Unreachable { .. }), "{refused}");
     assert!(!wanted.exists());
-    let elsewhere = default_data_dir(&wanted).await.unwrap();
+    let elsewhere = reachable_data_dir(&wanted).await.unwrap();
     assert!(elsewhere.moved && elsewhere.path.starts_with("/var/lib/consilium"));
+    let another = reachable_data_dir(&closed.join("other")).await.unwrap();
+    assert!(another.moved && another.path != elsewhere.path, "each has its own");
 
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o711)).unwrap();
-    let there = default_data_dir(&wanted).await.unwrap();
+    let there = reachable_data_dir(&wanted).await.unwrap();
     assert_eq!(there, DataDir { path: wanted, moved: false });
 }
 

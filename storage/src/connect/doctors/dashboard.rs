@@ -20,8 +20,9 @@ pub struct Figures {
     pub missed: i64,
 }
 
-/// No request waits longer than this; what happened within a day was asked for at most so long before it.
-const LONGEST_WAIT: TimeDelta = TimeDelta::days(7);
+/// No request waits longer than this, the setting is held to it: what happened within a day was asked for at most so long
+/// before it.
+pub const LONGEST_WAIT: TimeDelta = TimeDelta::days(7);
 
 /// The figures of the day from `start` to `end`, at `now`.
 ///
