@@ -3,6 +3,7 @@
 use axum::http::Method;
 use chrono::TimeDelta;
 use consilium_storage::accounts;
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::app::{PASSWORD, TestApp};
@@ -94,6 +95,34 @@ async fn ten_failures_close_the_door_for_an_address() {
     }
     doctor_login(&nobody, EMAIL, PASSWORD).await.refused(429, "LOGIN_RATE_LIMITED");
     admin_login(&nobody, "admin", "x").await.refused(429, "LOGIN_RATE_LIMITED");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_sign_ins_at_once_are_no_failures() {
+    let app = TestApp::start().await;
+    let nobody = app.nobody();
+    app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
+    for answer in join_all((0..20).map(|_| doctor_login(&nobody, EMAIL, PASSWORD))).await {
+        answer.expect(200);
+    }
+    // And none of them was counted.
+    for _ in 0..9 {
+        doctor_login(&nobody, EMAIL, "not it").await.refused(401, "INVALID_CREDENTIALS");
+    }
+    doctor_login(&nobody, EMAIL, PASSWORD).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guessing_in_parallel_is_told_no_more_than_ten_times() {
+    let app = TestApp::start().await;
+    let nobody = app.nobody();
+    app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
+    let answers = join_all((0..30).map(|_| doctor_login(&nobody, EMAIL, "not it"))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 10);
+    for answer in answers.iter().filter(|answer| answer.status != 401) {
+        answer.refused(429, "LOGIN_RATE_LIMITED");
+    }
+    doctor_login(&nobody, EMAIL, PASSWORD).await.refused(429, "LOGIN_RATE_LIMITED");
 }
 
 #[tokio::test]
