@@ -26,10 +26,16 @@ pub async fn sign_in(app: &App, role: Role, name: &str, password: String, from: 
     failures.check(app).await?;
     let found = accounts::find_by_name(&mut *app.conn().await?, role, name).await?;
     let account = proven(app, &failures, role, found, password).await?;
+    let mut tx = app.begin().await?;
+    // The check took its time: a password or a switch that changed meanwhile ended the logins of before, not this one.
+    let stands = accounts::find_for_update(tx.conn(), account.id).await?;
+    let Some(account) = stands.filter(|stands| stands.password_hash == account.password_hash) else {
+        drop(tx);
+        return Err(failures.count(app, role).await);
+    };
     if !account.is_active {
         return Err(Error::Forbidden { code: Code::AccountDisabled, detail: "This account is switched off" });
     }
-    let mut tx = app.begin().await?;
     let pair = sign_in::start(app, &mut tx, account.id, role).await?;
     app.commit(tx).await?;
     metrics::counter!("consilium_sign_ins_total", "role" => role.as_str(), "outcome" => "done").increment(1);

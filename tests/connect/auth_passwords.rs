@@ -3,6 +3,8 @@
 use axum::http::Method;
 use chrono::TimeDelta;
 use consilium_storage::accounts;
+use consilium_storage::connect::doctors::profile;
+use consilium_storage::tx::Tx;
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -145,6 +147,35 @@ async fn a_disabled_admin_is_told_so_only_with_the_right_password() {
     accounts::set_active(&mut app.app.conn().await.unwrap(), admin.id, false).await.unwrap();
     admin_login(&nobody, username, "not it").await.refused(401, "INVALID_CREDENTIALS");
     admin_login(&nobody, username, PASSWORD).await.refused(403, "ACCOUNT_DISABLED");
+}
+
+/// What a sign-in with the password that was right so far answers, when it waits for this transaction.
+async fn login_meanwhile(app: &TestApp, tx: Tx) -> Answer {
+    let nobody = app.nobody();
+    let (answer, ()) = tokio::join!(doctor_login(&nobody, EMAIL, PASSWORD), async {
+        app.somebody_waits().await;
+        app.app.commit(tx).await.unwrap();
+    });
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_is_being_replaced_starts_no_login() {
+    let app = TestApp::start().await;
+    let doctor = app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
+    let mut tx = app.app.begin().await.unwrap();
+    profile::find_for_update(tx.conn(), doctor.id).await.unwrap().unwrap();
+    profile::set_password(tx.conn(), doctor.id, "another").await.unwrap();
+    login_meanwhile(&app, tx).await.refused(401, "INVALID_CREDENTIALS");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_is_being_switched_off_starts_no_login() {
+    let app = TestApp::start().await;
+    let doctor = app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
+    let mut tx = app.app.begin().await.unwrap();
+    assert!(accounts::set_active(tx.conn(), doctor.id, false).await.unwrap());
+    login_meanwhile(&app, tx).await.refused(403, "ACCOUNT_DISABLED");
 }
 
 #[tokio::test]
