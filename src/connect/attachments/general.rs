@@ -176,8 +176,8 @@ async fn take(
     };
     let now = tx.now();
     // It may have ended while the file came.
-    let session = writable(tx.conn(), caller, scope, scope_id).await?;
-    check_open(scope, session.as_ref(), now)?;
+    ops::hold_open(app, &mut tx, scope, session.as_ref()).await?;
+    ops::lock_person(&mut tx, &row).await?;
     (row.size_bytes, row.status) = (received.size, Status::Uploaded);
     (row.created_at, row.uploaded_at, row.stored_key) = (now, Some(now), Some(received.object.key.clone()));
     attachments::insert(tx.conn(), &row).await?;
@@ -279,8 +279,9 @@ pub(super) async fn remove(
         return Err(access::NOT_FOUND);
     }
     access::require_owner(&found, &caller)?;
-    uploads::delete(&app, &caller, &found).await?;
-    Ok(NoContent)
+    // Of two at once one is the repeat.
+    let deleted = uploads::delete(&app, &caller, &found).await?;
+    if deleted.is_first { Ok(NoContent) } else { Err(access::NOT_FOUND) }
 }
 
 /// The consultation that a scope needs; a picture of a person needs none. The schemas ask for it already, so that it is

@@ -121,8 +121,8 @@ pub(super) async fn remove(
 ) -> Result<Answer<DeletedReportView>> {
     let (found, _) = find(&mut *app.conn().await?, &caller, &path).await?;
     require_owner(&found, &caller)?;
-    let deleted_at = uploads::delete(&app, &caller, &found).await?;
-    Ok(Answer(DeletedReportView { report_id: found.id, status: Status::Deleted, deleted_at }))
+    let deleted = uploads::delete(&app, &caller, &found).await?;
+    Ok(Answer(DeletedReportView { report_id: found.id, status: Status::Deleted, deleted_at: deleted.at }))
 }
 
 async fn find(conn: &mut Conn, caller: &Account, path: &ReportPath) -> Result<(Attachment, Session)> {
