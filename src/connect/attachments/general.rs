@@ -195,6 +195,7 @@ async fn take(
 async fn read_fields(form: &mut Form) -> Result<(Scope, Option<SessionId>, FilePart)> {
     let (mut scope, mut scope_id) = (None, None);
     let mut issues = Vec::new();
+    let mut is_first = true;
     let file = loop {
         match form.next().await? {
             Entry::Text(name, text) if name == "scope_type" => {
@@ -214,7 +215,12 @@ async fn read_fields(form: &mut Form) -> Result<(Scope, Option<SessionId>, FileP
             Entry::File(file) => break Some(file),
             Entry::End => break None,
         }
+        is_first = false;
     };
+    if is_first && file.is_some() {
+        // Nothing may be missing: what is written after a file is not waited for.
+        return Err(Error::invalid(Issue::body("file", "value_error", "The other fields must come before the file")));
+    }
     let is_named = |issues: &[Issue], name: &str| issues.iter().any(|issue| issue.loc.last() == Some(&name.into()));
     if scope.is_none() && !is_named(&issues, "scope_type") {
         issues.push(Issue::body("scope_type", "missing", "Field required, before the file"));

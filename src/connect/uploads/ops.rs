@@ -346,7 +346,11 @@ pub fn place<'a>(app: &'a App, row: &Attachment) -> keys::Place<'a> {
     keys::Place { environment, scope: row.scope, session: row.session_id, at: row.created_at }
 }
 
-pub(super) fn kind_of(row: &Attachment) -> Result<Kind> {
+/// The kind of file that was declared, which an upload that is complete is.
+///
+/// # Errors
+/// [`Error::Internal`] where the row is none that an upload was begun with.
+pub fn kind_of(row: &Attachment) -> Result<Kind> {
     Kind::of_type(&row.content_type).ok_or_else(|| Error::internal("an upload of a type that is not taken"))
 }
 
