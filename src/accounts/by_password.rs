@@ -42,9 +42,9 @@ pub async fn sign_in(app: &App, role: Role, name: &str, password: String, from: 
     Ok(pair)
 }
 
-/// The account, where the password fits it. Failures are looked at again when the check's turn has come, and one is counted
-/// before the turn is given on: of many tries at once no more than have their turn together are let through too many,
-/// and what fits is never counted.
+/// The account, where the password fits it, which is never counted. Failures are looked at again when the check's turn has
+/// come, and one is counted before the turn is given on: of many tries at once only those that have their turn together can
+/// go beyond the limit.
 async fn proven(
     app: &App,
     failures: &Failures,

@@ -62,16 +62,24 @@ async fn bad_input_is_refused_with_every_failure() {
     nobody.post("admin/auth/login", json!({"password": 1})).await.invalid(&expected);
 }
 
+/// A server that believes what is said of addresses.
+async fn behind_a_proxy() -> TestApp {
+    TestApp::start_with(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await
+}
+
+/// A sign-in from the address that ends so.
+async fn login_from(nobody: &Client, last: u32, email: &str, password: &str) -> Answer {
+    let request = nobody.request(Method::POST, "auth/doctor/login");
+    let request = request.header("x-forwarded-for", format!("198.51.100.{last}"));
+    send(request.json(&json!({"email": email, "password": password}))).await
+}
+
 #[tokio::test]
 async fn ten_failures_close_the_door_for_a_name() {
-    let app = TestApp::start_with(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    let app = behind_a_proxy().await;
     let nobody = app.nobody();
     app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
-    let from = async |last: u32, email: &str, password: &str| {
-        let request = nobody.request(Method::POST, "auth/doctor/login");
-        let request = request.header("x-forwarded-for", format!("198.51.100.{last}"));
-        send(request.json(&json!({"email": email, "password": password}))).await
-    };
+    let from = async |last: u32, email: &str, password: &str| login_from(&nobody, last, email, password).await;
     for last in 0..10 {
         from(last, EMAIL, "not it").await.refused(401, "INVALID_CREDENTIALS");
         // What fits is no failure, nor does it open the door again.
@@ -116,15 +124,15 @@ async fn many_sign_ins_at_once_are_no_failures() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guessing_in_parallel_is_told_no_more_than_ten_times() {
-    let app = TestApp::start().await;
+    let app = behind_a_proxy().await;
     let nobody = app.nobody();
     app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
-    let answers = join_all((0..30).map(|_| doctor_login(&nobody, EMAIL, "not it"))).await;
+    let answers = join_all((0..30).map(|last| login_from(&nobody, last, EMAIL, "not it"))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 10);
     for answer in answers.iter().filter(|answer| answer.status != 401) {
         answer.refused(429, "LOGIN_RATE_LIMITED");
     }
-    doctor_login(&nobody, EMAIL, PASSWORD).await.refused(429, "LOGIN_RATE_LIMITED");
+    login_from(&nobody, 31, EMAIL, PASSWORD).await.refused(429, "LOGIN_RATE_LIMITED");
 }
 
 #[tokio::test]
