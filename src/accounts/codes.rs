@@ -76,8 +76,10 @@ pub async fn verify(app: &App, phone: &str, code: &str, name: Option<&str>) -> R
         app.commit(tx).await?;
         return Err(refusal);
     }
-    let (patient, is_active) = patient_of(&mut tx, phone, name).await?;
-    if !is_active {
+    let patient = patient_of(&mut tx, phone, name).await?;
+    // A switch-off (125) holds the patient's row, then the account's: they are taken in the same order here.
+    let account = accounts::find_for_update(tx.conn(), patient).await?;
+    if !account.is_some_and(|account| account.is_active) {
         app.commit(tx).await?;
         return Err(Error::Forbidden { code: Code::AccountDisabled, detail: "This account is switched off" });
     }
@@ -111,7 +113,7 @@ async fn consume(app: &App, tx: &mut Tx, phone: &str, code: &str) -> Result<Resu
 }
 
 /// The phone's patient, made now if there is none; a name is taken where none stands yet.
-async fn patient_of(tx: &mut Tx, phone: &str, name: Option<&str>) -> Result<(UserId, bool)> {
+async fn patient_of(tx: &mut Tx, phone: &str, name: Option<&str>) -> Result<UserId> {
     let name = name.map(str::trim).filter(|name| !name.is_empty());
     let now = tx.now();
     if let Some(account) = accounts::find_by_phone(tx.conn(), phone).await? {
@@ -120,12 +122,12 @@ async fn patient_of(tx: &mut Tx, phone: &str, name: Option<&str>) -> Result<(Use
         {
             note(tx, account.id, "user.update").await?;
         }
-        return Ok((account.id, account.is_active));
+        return Ok(account.id);
     }
     let id = UserId::new();
     patients::insert(tx.conn(), id, phone, name, DEFAULT_AVATAR, now).await?;
     note(tx, id, "user.create").await?;
-    Ok((id, true))
+    Ok(id)
 }
 
 /// The patient's own doing, before there is a caller to say so.

@@ -8,7 +8,14 @@ use crate::error::{Error, Result};
 /// Each check takes 19 MiB and a core: a flood of sign-ins waits in line instead of taking all memory.
 static AT_ONCE: Semaphore = Semaphore::const_new(8);
 
-async fn turn() -> Result<SemaphorePermit<'static>> {
+/// The right to hash or to check, for as long as it is kept.
+pub type Turn = SemaphorePermit<'static>;
+
+/// Waits in line.
+///
+/// # Errors
+/// [`Error::Internal`] when there is no line, which never is.
+pub async fn turn() -> Result<Turn> {
     AT_ONCE.acquire().await.map_err(Error::internal)
 }
 
@@ -24,12 +31,12 @@ pub async fn hash(password: String) -> Result<String> {
     hashed.await.map_err(Error::internal)?.map_err(|error| Error::internal(error.to_string()))
 }
 
-/// Whether the password fits. Without a hash it takes as long to say no, so that nobody learns which names exist.
+/// Whether the password fits, in the caller's turn. Without a hash it takes as long to say no, so that nobody learns which
+/// names exist.
 ///
 /// # Errors
 /// [`Error::Internal`] when the check cannot be run.
-pub async fn verify(password: String, hash: Option<String>) -> Result<bool> {
-    let _turn = turn().await?;
+pub async fn verify(_turn: &Turn, password: String, hash: Option<String>) -> Result<bool> {
     let known = hash.is_some();
     let hash = hash.unwrap_or_else(|| NOBODY.to_owned());
     let checked = tokio::task::spawn_blocking(move || {
@@ -52,9 +59,10 @@ mod tests {
     async fn a_password_fits_its_own_hash_alone() {
         let hashed = hash("demo-pass-1".to_owned()).await.unwrap();
         assert!(hashed.starts_with("$argon2id$"));
-        assert!(verify("demo-pass-1".to_owned(), Some(hashed.clone())).await.unwrap());
-        assert!(!verify("demo-pass-2".to_owned(), Some(hashed)).await.unwrap());
-        assert!(!verify("demo-pass-1".to_owned(), None).await.unwrap());
+        let turn = turn().await.unwrap();
+        assert!(verify(&turn, "demo-pass-1".to_owned(), Some(hashed.clone())).await.unwrap());
+        assert!(!verify(&turn, "demo-pass-2".to_owned(), Some(hashed)).await.unwrap());
+        assert!(!verify(&turn, "demo-pass-1".to_owned(), None).await.unwrap());
         assert!(argon2::password_hash::phc::PasswordHash::new(NOBODY).is_ok());
     }
 }

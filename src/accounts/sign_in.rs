@@ -24,7 +24,8 @@ pub struct TokenPair {
     pub token_type: &'static str,
 }
 
-/// Starts a login within the caller's transaction.
+/// Starts a login within the caller's transaction, which holds the account ([`storage::accounts::find_for_update`]) and has
+/// seen that it is switched on.
 ///
 /// # Errors
 /// When Postgres cannot be asked.

@@ -8,10 +8,10 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use chrono::{DateTime, TimeDelta, Utc};
-use consilium_storage::connect::media;
 use consilium_storage::connect::payloads::ParticipantChanged;
 use consilium_storage::connect::recordings::{self, Recording};
 use consilium_storage::connect::sessions::{self, Session, room_name, session_of_room};
+use consilium_storage::connect::{calls, media};
 use consilium_storage::events::Event;
 use consilium_storage::tx::Tx;
 use schemars::JsonSchema;
@@ -111,9 +111,14 @@ async fn of_recorder(app: &App, report: &EgressReport) -> Result<Option<(Recordi
     })
 }
 
+/// What both parties are told of somebody in the room.
+async fn changed(tx: &mut Tx, session: &Session, identity: &str, at: DateTime<Utc>) -> Result<ParticipantChanged> {
+    let open = calls::find_connected(tx.conn(), session.id).await?;
+    Ok(ParticipantChanged::new(session.id, identity.to_owned(), at, open))
+}
+
 /// Notes who is in the room and tells both parties. Answers whether the room's permissions want a look.
 async fn note(tx: &mut Tx, session: &Session, kind: &MediaEventKind, at: DateTime<Utc>) -> Result<bool> {
-    let changed = |identity: &str| ParticipantChanged { session_id: session.id, identity: identity.to_owned(), at };
     match kind {
         // A recorder and whoever else is in the room is no party to the consultation, and does not keep it going.
         MediaEventKind::ParticipantJoined { identity } | MediaEventKind::ParticipantLeft { identity }
@@ -124,7 +129,8 @@ async fn note(tx: &mut Tx, session: &Session, kind: &MediaEventKind, at: DateTim
         MediaEventKind::ParticipantJoined { identity } => {
             sessions::touch(tx.conn(), session.id, at).await?;
             if media::set_joined(tx.conn(), session.id, identity, at).await? {
-                tx.emit(Event::ParticipantJoined(changed(identity)), &session.parties());
+                let joined = changed(tx, session, identity, at).await?;
+                tx.emit(Event::ParticipantJoined(joined), &session.parties());
             }
             Ok(true)
         }
@@ -132,13 +138,15 @@ async fn note(tx: &mut Tx, session: &Session, kind: &MediaEventKind, at: DateTim
             // The session's row before the room's, as whoever clears the room holds them.
             sessions::touch(tx.conn(), session.id, at).await?;
             if media::set_left(tx.conn(), session.id, identity, at).await? {
-                tx.emit(Event::ParticipantLeft(changed(identity)), &session.parties());
+                let left = changed(tx, session, identity, at).await?;
+                tx.emit(Event::ParticipantLeft(left), &session.parties());
             }
             Ok(false)
         }
         MediaEventKind::RoomFinished => {
             for identity in media::clear_room(tx.conn(), session.id, at).await? {
-                tx.emit(Event::ParticipantLeft(changed(&identity)), &session.parties());
+                let left = changed(tx, session, &identity, at).await?;
+                tx.emit(Event::ParticipantLeft(left), &session.parties());
             }
             let open = recordings::find_open(tx.conn(), session.id).await?.filter(Recording::is_running);
             // Told late, it may be of a room that was there before; the event's time is in whole seconds.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use consilium_realtime::hub::sessions::LiveSession;
-use consilium_storage::connect::media;
 use consilium_storage::connect::payloads::ParticipantChanged;
 use consilium_storage::connect::sessions::{self, Session, room_name, session_of_room};
+use consilium_storage::connect::{calls, media};
 use consilium_storage::events::Event;
 use consilium_storage::ids::SessionId;
 use consilium_storage::states::session::Status;
@@ -260,10 +260,11 @@ async fn forget(app: &App, id: SessionId, identities: &[String], before: DateTim
     let mut tx = app.begin().await?;
     let Some(session) = sessions::find(tx.conn(), id).await? else { return Ok(()) };
     let at = tx.now();
+    let open = calls::find_connected(tx.conn(), id).await?;
     for identity in identities {
         // Unless they came back meanwhile.
         if media::set_left(tx.conn(), id, identity, before).await? {
-            let left = ParticipantChanged { session_id: id, identity: identity.clone(), at };
+            let left = ParticipantChanged::new(id, identity.clone(), at, open.clone());
             tx.emit(Event::ParticipantLeft(left), &session.parties());
         }
     }
@@ -296,9 +297,10 @@ async fn admit(app: &App, id: SessionId, unknown: &[&Participant], before: DateT
     let Some(session) = found.filter(|session| session.status == Status::Ongoing) else { return Ok(()) };
     let now = tx.now();
     let known = media::list_joined(tx.conn(), &[id], now).await?;
+    let open = calls::find_connected(tx.conn(), id).await?;
     for one in unknown.iter().filter(|one| known.iter().all(|(_, identity)| *identity != one.identity)) {
         if media::set_joined(tx.conn(), id, &one.identity, before).await? {
-            let joined = ParticipantChanged { session_id: id, identity: one.identity.clone(), at: one.joined_at };
+            let joined = ParticipantChanged::new(id, one.identity.clone(), one.joined_at, open.clone());
             tx.emit(Event::ParticipantJoined(joined), &session.parties());
         }
     }

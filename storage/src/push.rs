@@ -69,6 +69,8 @@ pub struct Push {
     pub id_as: Option<&'static str>,
     /// How long it is of use; less, where the event's data say until when.
     pub life: TimeDelta,
+    /// Where they say so.
+    pub until: &'static str,
     /// Whether a later one of its group makes it untrue.
     pub is_ordered: bool,
     /// Only to those without a live connection.
@@ -92,6 +94,7 @@ const fn push(event: &'static str, to: To, group: (&'static str, &'static str), 
         group,
         id_as: None,
         life: DAY,
+        until: "expires_at",
         is_ordered: false,
         only_away: false,
         title,
@@ -116,6 +119,10 @@ impl Push {
         Self { id_as: Some(name), ..self }
     }
 
+    const fn until(self, name: &'static str) -> Self {
+        Self { until: name, ..self }
+    }
+
     const fn only_away(self) -> Self {
         Self { only_away: true, ..self }
     }
@@ -134,7 +141,7 @@ pub const PUSHES: [Push; 29] = [
     push("prescription.ready", To::Patient, ("prescription", "session_id"), "New from your consultation"),
     push("labtests.recommended", To::Patient, ("labtests", "session_id"), "New from your consultation"),
     push("followup.scheduled", To::Patient, FOLLOWUP, "Your doctor proposes a follow-up").id_as("followup_id").ordered(),
-    push("followup.reminder", To::All, FOLLOWUP, "A follow-up is near").id_as("followup_id").ordered(),
+    push("followup.reminder", To::All, FOLLOWUP, "A follow-up is near").id_as("followup_id").ordered().until("scheduled_at"),
     push("report.uploaded", To::Doctor, ("report", "session_id"), "Your patient has sent a file").id_as("report_id"),
     push("review.submitted", To::Doctor, ("review", "session_id"), "You were reviewed"),
     push("review.reply", To::Patient, ("review", "session_id"), "Your doctor has replied to your review"),
@@ -156,7 +163,7 @@ pub const PUSHES: [Push; 29] = [
 ];
 
 /// The ids that a payload may carry, by their name in an event's data; what is none of them stays with us.
-const IDS: [(&str, &str); 14] = [
+const IDS: [(&str, &str); 15] = [
     ("session_id", "session_id"),
     ("connect_session_id", "session_id"),
     ("doctor_id", "doctor_id"),
@@ -164,6 +171,7 @@ const IDS: [(&str, &str); 14] = [
     ("attachment_id", "attachment_id"),
     ("report_id", "report_id"),
     ("prescription_id", "prescription_id"),
+    ("lab_tests_id", "lab_tests_id"),
     ("review_id", "review_id"),
     ("followup_id", "followup_id"),
     ("order_id", "order_id"),
@@ -214,7 +222,7 @@ impl Pending {
             ids.insert(name, id);
         }
         let by = source.by.or_else(|| actor_of(&data));
-        let until = ["expires_at", "scheduled_at"].iter().find_map(|name| data.get(name)?.as_str()?.parse().ok());
+        let until = data.get(push.until).and_then(Value::as_str).and_then(|until| until.parse().ok());
         Some(Self::new(push, (source.id, source.at), ids, until, (recipients, by)))
     }
 
@@ -459,6 +467,9 @@ mod tests {
         assert_eq!(pending("session.requested", &json!({"expires_at": at(2800)})).expires_at, at(2800));
         assert_eq!(pending("followup.reminder", &json!({"scheduled_at": at(4600)})).expires_at, at(4600));
         assert_eq!(pending("followup.reminder", &json!({"scheduled_at": at(900)})).expires_at, at(1000) + DAY);
-        assert_eq!(pending("followup.scheduled", &json!({"scheduled_at": at(900_000)})).expires_at, at(1000) + DAY);
+        // What became of a date is of use after it too.
+        for event in ["followup.scheduled", "followup.accepted", "followup.cancelled"] {
+            assert_eq!(pending(event, &json!({"scheduled_at": at(4600)})).expires_at, at(1000) + DAY, "{event}");
+        }
     }
 }

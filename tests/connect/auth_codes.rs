@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use chrono::TimeDelta;
-use consilium_storage::accounts::{self};
+use consilium_storage::accounts::{self, patients};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -211,6 +211,25 @@ async fn a_disabled_patient_is_told_so_only_with_the_right_code() {
     let code = fresh_code(&app, &nobody, PHONE).await;
     verify(&nobody, PHONE, &another(&code)).await.refused(400, "OTP_INVALID");
     verify(&nobody, PHONE, &code).await.refused(403, "ACCOUNT_DISABLED");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_patient_who_is_being_switched_off_starts_no_login() {
+    let app = TestApp::start().await;
+    let nobody = app.nobody();
+    let code = fresh_code(&app, &nobody, PHONE).await;
+    let mut patient = nobody.clone();
+    patient.signed_in(&verify(&nobody, PHONE, &code).await.expect(200));
+    let id = patient.get("users/me").await.expect(200)["id"].as_str().unwrap().parse().unwrap();
+    let code = fresh_code(&app, &nobody, PHONE).await;
+    let mut tx = app.app.begin().await.unwrap();
+    patients::find_for_update(tx.conn(), id).await.unwrap().unwrap();
+    assert!(accounts::set_active(tx.conn(), id, false).await.unwrap());
+    let (answer, ()) = tokio::join!(verify(&nobody, PHONE, &code), async {
+        app.somebody_waits().await;
+        app.app.commit(tx).await.unwrap();
+    });
+    answer.refused(403, "ACCOUNT_DISABLED");
 }
 
 #[tokio::test]

@@ -3,6 +3,9 @@
 use axum::http::Method;
 use chrono::TimeDelta;
 use consilium_storage::accounts;
+use consilium_storage::connect::doctors::profile;
+use consilium_storage::tx::Tx;
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::app::{PASSWORD, TestApp};
@@ -59,16 +62,24 @@ async fn bad_input_is_refused_with_every_failure() {
     nobody.post("admin/auth/login", json!({"password": 1})).await.invalid(&expected);
 }
 
+/// A server that believes what is said of addresses.
+async fn behind_a_proxy() -> TestApp {
+    TestApp::start_with(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await
+}
+
+/// A sign-in from the address that ends so.
+async fn login_from(nobody: &Client, last: u32, email: &str, password: &str) -> Answer {
+    let request = nobody.request(Method::POST, "auth/doctor/login");
+    let request = request.header("x-forwarded-for", format!("198.51.100.{last}"));
+    send(request.json(&json!({"email": email, "password": password}))).await
+}
+
 #[tokio::test]
 async fn ten_failures_close_the_door_for_a_name() {
-    let app = TestApp::start_with(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    let app = behind_a_proxy().await;
     let nobody = app.nobody();
     app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
-    let from = async |last: u32, email: &str, password: &str| {
-        let request = nobody.request(Method::POST, "auth/doctor/login");
-        let request = request.header("x-forwarded-for", format!("198.51.100.{last}"));
-        send(request.json(&json!({"email": email, "password": password}))).await
-    };
+    let from = async |last: u32, email: &str, password: &str| login_from(&nobody, last, email, password).await;
     for last in 0..10 {
         from(last, EMAIL, "not it").await.refused(401, "INVALID_CREDENTIALS");
         // What fits is no failure, nor does it open the door again.
@@ -96,6 +107,34 @@ async fn ten_failures_close_the_door_for_an_address() {
     admin_login(&nobody, "admin", "x").await.refused(429, "LOGIN_RATE_LIMITED");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_sign_ins_at_once_are_no_failures() {
+    let app = TestApp::start().await;
+    let nobody = app.nobody();
+    app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
+    for answer in join_all((0..20).map(|_| doctor_login(&nobody, EMAIL, PASSWORD))).await {
+        answer.expect(200);
+    }
+    // And none of them was counted.
+    for _ in 0..9 {
+        doctor_login(&nobody, EMAIL, "not it").await.refused(401, "INVALID_CREDENTIALS");
+    }
+    doctor_login(&nobody, EMAIL, PASSWORD).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guessing_in_parallel_is_told_no_more_than_ten_times() {
+    let app = behind_a_proxy().await;
+    let nobody = app.nobody();
+    app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
+    let answers = join_all((0..30).map(|last| login_from(&nobody, last, EMAIL, "not it"))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 10);
+    for answer in answers.iter().filter(|answer| answer.status != 401) {
+        answer.refused(429, "LOGIN_RATE_LIMITED");
+    }
+    login_from(&nobody, 31, EMAIL, PASSWORD).await.refused(429, "LOGIN_RATE_LIMITED");
+}
+
 #[tokio::test]
 async fn a_disabled_doctor_is_told_so_only_with_the_right_password() {
     let app = TestApp::start().await;
@@ -116,6 +155,35 @@ async fn a_disabled_admin_is_told_so_only_with_the_right_password() {
     accounts::set_active(&mut app.app.conn().await.unwrap(), admin.id, false).await.unwrap();
     admin_login(&nobody, username, "not it").await.refused(401, "INVALID_CREDENTIALS");
     admin_login(&nobody, username, PASSWORD).await.refused(403, "ACCOUNT_DISABLED");
+}
+
+/// What a sign-in with the password that was right so far answers, when it waits for this transaction.
+async fn login_meanwhile(app: &TestApp, tx: Tx) -> Answer {
+    let nobody = app.nobody();
+    let (answer, ()) = tokio::join!(doctor_login(&nobody, EMAIL, PASSWORD), async {
+        app.somebody_waits().await;
+        app.app.commit(tx).await.unwrap();
+    });
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_is_being_replaced_starts_no_login() {
+    let app = TestApp::start().await;
+    let doctor = app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
+    let mut tx = app.app.begin().await.unwrap();
+    profile::find_for_update(tx.conn(), doctor.id).await.unwrap().unwrap();
+    profile::set_password(tx.conn(), doctor.id, "another").await.unwrap();
+    login_meanwhile(&app, tx).await.refused(401, "INVALID_CREDENTIALS");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_is_being_switched_off_starts_no_login() {
+    let app = TestApp::start().await;
+    let doctor = app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
+    let mut tx = app.app.begin().await.unwrap();
+    assert!(accounts::set_active(tx.conn(), doctor.id, false).await.unwrap());
+    login_meanwhile(&app, tx).await.refused(403, "ACCOUNT_DISABLED");
 }
 
 #[tokio::test]

@@ -174,6 +174,10 @@ async fn the_scope_must_be_named_and_the_callers() {
         .invalid(&["body.scope_id uuid_parsing", "body.scope_type enum"]);
     let no_file = reqwest::multipart::Form::new().text("scope_type", "SESSION").text("scope_id", id.clone());
     post_form(&m.patient, "attachments", no_file).await.invalid(&["body.file missing"]);
+    let too_late = form(&[], "a.pdf", None, PDF).text("scope_type", "SESSION").text("scope_id", id.clone());
+    let refused = post_form(&m.patient, "attachments", too_late).await;
+    refused.invalid(&["body.file value_error"]);
+    assert_eq!(refused.body["detail"][0]["msg"], "The other fields must come before the file");
     m.patient.post("attachments", json!({})).await.invalid(&["header.content-type value_error"]);
     let admin = m.app.admin().await;
     upload(&admin, "PROFILE", None, "a.png", None, PNG).await.refused(403, "WRONG_ROLE");

@@ -7,7 +7,7 @@ use livekit_protocol::{ParticipantPermission, TrackSource};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::client::{Answer, send};
+use crate::support::client::{Answer, keys, send};
 use crate::support::meeting::{Meeting, accept, events_of, inbox, of, text, until};
 use crate::support::twirp::{API_KEY, API_SECRET, Fault, TwirpPeer, sign_webhook};
 
@@ -150,6 +150,28 @@ async fn joining_and_leaving_is_told_to_both_once() {
         assert_eq!(who(&outs), [patient.clone(), format!("doctor-{}", m.doctor.id)]);
         for event in ins.iter().chain(&outs) {
             assert_eq!((&event["session_id"], &event["data"]["session_id"]), (&json!(id), &json!(id)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_joins_and_leaves_is_told_with_the_call() {
+    let (m, peer) = start().await;
+    let (id, room, patient) = in_the_room(&m, &peer).await;
+    deliver(&m, &event("participant_joined", &room, &patient)).await.expect(200);
+    let call = m.patient.post("connect/call-sessions", json!({"connect_session_id": id})).await.expect(201);
+    deliver(&m, &event("participant_left", &room, &patient)).await.expect(200);
+    for client in [&m.patient, &m.doctor] {
+        let joined = events_of(client, "participant.joined").await.remove(0)["data"].take();
+        let left = events_of(client, "participant.left").await.remove(0)["data"].take();
+        let mut shape = keys(&call);
+        shape.extend(["session_id", "identity", "at"]);
+        shape.sort_unstable();
+        assert_eq!((keys(&joined), keys(&left)), (shape.clone(), shape));
+        for name in keys(&call) {
+            assert_eq!(left[name], call[name], "{name}");
+            let expected = if name == "connect_session_id" { json!(id) } else { Value::Null };
+            assert_eq!(joined[name], expected, "{name}: no call is open");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! 68: the prescription as PDF, made once, made anew when it is changed.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use axum::http::Method;
 use chrono::TimeDelta;
@@ -10,7 +11,7 @@ use consilium_storage::testing::Scratch;
 use serde_json::{Value, json};
 
 use crate::support::client::keys;
-use crate::support::files::Obstacle;
+use crate::support::files::{Obstacle, objects, swept};
 use crate::support::meeting::{Meeting, of, text, time};
 
 fn path(session: &str) -> String {
@@ -118,14 +119,14 @@ async fn a_change_of_its_people_makes_it_anew() {
         (&m.doctor, "doctors/me/profile", json!({"degrees": ["MBBS", "DNB"]}), "MBBS,DNB"),
         (&m.patient, "users/me", json!({"full_name": "Meera Iyer"}), "MeeraIyer"),
     ];
-    for (client, path_of_change, change, shown) in changes {
+    for (client, path_of_change, change, shown) in &changes {
         m.app.advance(TimeDelta::seconds(5));
-        client.patch(path_of_change, change).await.expect(200);
+        client.patch(path_of_change, change.clone()).await.expect(200);
         let next = m.patient.get(&path(&id)).await.expect(200);
         assert!(time(&next["generated_at"]) > time(&last["generated_at"]), "{shown}");
         let words = letters(&fetch(&m, &next).await.2);
-        assert!(words.contains(shown), "{shown} is not in {words}");
-        assert_eq!(fetch(&m, &last).await.0, 404, "nobody fetches the old one any more");
+        assert!(words.contains(*shown), "{shown} is not in {words}");
+        assert_eq!(fetch(&m, &last).await.0, 200, "a link that was given out holds until its end");
         last = next;
     }
     // What is not printed changes nothing.
@@ -134,6 +135,15 @@ async fn a_change_of_its_people_makes_it_anew() {
     admin.patch(&doctor, json!({"rate_per_minute": 900})).await.expect(200);
     m.patient.patch("users/me", json!({"height_cm": 180})).await.expect(200);
     assert_eq!(m.doctor.get(&path(&id)).await.expect(200)["generated_at"], last["generated_at"]);
+    // With their links the old ones go.
+    assert_eq!(objects(&m.app), 1 + changes.len());
+    m.app.advance(m.app.app.config.ttl.signed_url + TimeDelta::minutes(1));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while objects(&m.app) > 1 {
+        assert!(Instant::now() < deadline, "not swept");
+        swept(&m.app).await;
+    }
+    assert_eq!(fetch(&m, &m.patient.get(&path(&id)).await.expect(200)).await.0, 200);
 }
 
 #[tokio::test]

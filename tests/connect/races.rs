@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use consilium::jobs::sweeper;
+use consilium_storage::accounts::{self, patients};
+use consilium_storage::connect::doctors::profile;
+use consilium_storage::tx::Tx;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -276,4 +279,35 @@ async fn consent_and_its_withdrawal_at_once_leave_one_answer() {
         m.doctor.act(&path("allow")).await;
         m.doctor.act(&path("revoke")).await.expect(200);
     }
+}
+
+/// What a request answers that waits for this transaction.
+async fn asked_meanwhile(m: &Meeting, tx: Tx) -> Answer {
+    let asked = m.patient.post("connect/sessions", json!({"target_doctor_id": m.doctor.id}));
+    let (answer, ()) = tokio::join!(asked, async {
+        m.app.somebody_waits().await;
+        m.app.app.commit(tx).await.unwrap();
+    });
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_asked_who_is_being_switched_off() {
+    let m = Meeting::start().await;
+    let mut tx = m.app.app.begin().await.unwrap();
+    let mut doctor = profile::find_for_update(tx.conn(), m.doctor.id).await.unwrap().unwrap();
+    doctor.is_active = false;
+    profile::update(tx.conn(), &doctor).await.unwrap();
+    asked_meanwhile(&m, tx).await.refused_plainly(404);
+    assert_eq!(m.patient.get("connect/sessions/active").await.expect(200)["total"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_asks_who_is_being_switched_off() {
+    let m = Meeting::start().await;
+    let mut tx = m.app.app.begin().await.unwrap();
+    patients::find_for_update(tx.conn(), m.patient.id).await.unwrap().unwrap();
+    assert!(accounts::set_active(tx.conn(), m.patient.id, false).await.unwrap());
+    asked_meanwhile(&m, tx).await.refused(403, "ACCOUNT_DISABLED");
+    assert!(kinds(&m.doctor).await.is_empty());
 }

@@ -85,6 +85,21 @@ async fn a_report_is_uploaded_read_by_both_and_deleted_by_the_patient() {
 }
 
 #[tokio::test]
+async fn a_type_by_another_name_is_verified_by_its_own() {
+    let m = Meeting::start().await;
+    let id = m.ongoing().await;
+    let jpeg: &[u8] = b"\xff\xd8\xff\xe0 and what follows";
+    for (name, said, bytes, verified) in
+        [("a.jpg", "image/jpg", jpeg, "image/jpeg"), ("a.pdf", "Application/x-pdf", PDF, "application/pdf")]
+    {
+        let begun = init_report(&m.patient, &id, name, said, bytes.len()).await.expect(201);
+        put(&begun["sas_url"], said, bytes).await.expect(201);
+        let done = complete_report(&m.patient, &id, &begun["report_id"]).await.expect(200);
+        assert_eq!(done["verified_mime_type"], verified);
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_report_is_refused() {
     let m = Meeting::start().await;
     let id = m.ongoing().await;

@@ -1,12 +1,19 @@
 //! 103 to 108 where something goes wrong on the way: the content, the store, the form, or nobody wants it any more.
 
 use axum::http::Method;
+use consilium_storage::accounts::{self, patients};
+use consilium_storage::connect::sessions::{self, End};
+use consilium_storage::connect::{Actor, attachments};
+use consilium_storage::money::Paise;
+use consilium_storage::states::session::Status;
+use consilium_storage::tx::Tx;
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::general_attachments::{FILES, complete, init, list, remove, scoped, upload};
 use crate::support::client::send;
-use crate::support::files::{Obstacle, form, objects, post_form, put};
-use crate::support::meeting::{Meeting, text};
+use crate::support::files::{Obstacle, PDF, PNG, declared, form, init_report, objects, post_form, put};
+use crate::support::meeting::{Meeting, of, text};
 
 #[tokio::test]
 async fn what_is_not_as_declared_is_sent_again() {
@@ -117,4 +124,95 @@ async fn an_upload_is_given_up_before_it_is_complete() {
         }
     }
     assert_eq!(m.kinds().await, before, "nobody was told of any");
+}
+
+/// Commits a transaction as soon as somebody waits for it.
+async fn commit_when_awaited(m: &Meeting, tx: Tx) {
+    m.app.somebody_waits().await;
+    m.app.app.commit(tx).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_file_slips_in_after_the_end() {
+    let m = Meeting::start().await;
+    for way in 0..3 {
+        let id = m.ongoing().await;
+        let mut tx = m.app.app.begin().await.unwrap();
+        let session = sessions::find_for_update(tx.conn(), id.parse().unwrap()).await.unwrap().unwrap();
+        let end = End {
+            at: tx.now(),
+            by: Actor::Doctor,
+            reason: None,
+            note: None,
+            duration_seconds: 0,
+            billed_minutes: 0,
+            amount: Paise::ZERO,
+            amount_due: Paise::ZERO,
+        };
+        assert!(sessions::set_ended(tx.conn(), session.id, &end).await.unwrap());
+        let sent = async {
+            let (name, kind) = ("a.pdf", "application/pdf");
+            match way {
+                0 => m.patient.post(&of(&id, "attachments/init"), declared(name, kind, PDF)).await,
+                1 => init(&m.patient, scoped("SESSION", Some(&id), name, kind, PDF.len())).await,
+                _ => upload(&m.patient, "SESSION", Some(&id), name, Some(kind), PDF).await,
+            }
+        };
+        let (answer, ()) = tokio::join!(sent, commit_when_awaited(&m, tx));
+        answer.refused_with(409, "INVALID_SESSION_STATE", &json!({"current_status": "ENDED"}));
+        assert_eq!(list(&m.patient, "SESSION", Some(&id)).await["total"], 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_report_slips_in_after_the_request_was_withdrawn() {
+    let m = Meeting::start().await;
+    let id = m.requested().await;
+    let mut tx = m.app.app.begin().await.unwrap();
+    assert!(sessions::set_closed(tx.conn(), id.parse().unwrap(), Status::Cancelled).await.unwrap());
+    let sent = init_report(&m.patient, &id, "a.pdf", "application/pdf", PDF.len());
+    let (answer, ()) = tokio::join!(sent, commit_when_awaited(&m, tx));
+    answer.refused_with(409, "INVALID_SESSION_STATE", &json!({"current_status": "CANCELLED"}));
+}
+
+/// Whoever deletes a picture, or changes the person it is of, holds the person and then goes on to the picture or the
+/// account: who sets one must not come the other way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_is_set_after_its_person_is_free() {
+    let m = Meeting::start().await;
+    let begun = init(&m.patient, scoped("PROFILE", None, "a.png", "image/png", PNG.len())).await.expect(201);
+    put(&begun["upload_url"], "image/png", PNG).await.expect(201);
+    for way in 0..2 {
+        let mut tx = m.app.app.begin().await.unwrap();
+        patients::find_for_update(tx.conn(), m.patient.id).await.unwrap().unwrap();
+        let set = async {
+            match way {
+                0 => complete(&m.patient, &begun["id"]).await.expect(200),
+                _ => upload(&m.patient, "PROFILE", None, "a.png", Some("image/png"), PNG).await.expect(201),
+            }
+        };
+        let held = async {
+            m.app.somebody_waits().await;
+            let id = text(&begun["id"]).parse().unwrap();
+            attachments::find_for_update(tx.conn(), id).await.unwrap().unwrap();
+            accounts::set_email(tx.conn(), m.patient.id, Some(&format!("new-{way}@test.example"))).await.unwrap();
+            m.app.app.commit(tx).await.unwrap();
+        };
+        assert_eq!(tokio::join!(set, held).0["status"], "UPLOADED");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_delete_at_once_one_is_the_repeat() {
+    let m = Meeting::start().await;
+    let id = m.ongoing().await;
+    let begun = init(&m.patient, scoped("SESSION", Some(&id), "a.pdf", "application/pdf", PDF.len())).await.expect(201);
+    let mut tx = m.app.app.begin().await.unwrap();
+    attachments::find_for_update(tx.conn(), text(&begun["id"]).parse().unwrap()).await.unwrap().unwrap();
+    let removals = join_all((0..4).map(|_| remove(&m.patient, &begun["id"])));
+    let (answers, ()) = tokio::join!(removals, commit_when_awaited(&m, tx));
+    assert_eq!(answers.iter().filter(|answer| answer.status == 204).count(), 1);
+    for answer in answers.iter().filter(|answer| answer.status != 204) {
+        answer.refused_plainly(404);
+    }
 }

@@ -61,15 +61,6 @@ impl Limits {
         }
     }
 
-    /// Takes one back: what was counted beforehand turned out not to count.
-    pub async fn take_back(&self, key: &str, limit: Limit) {
-        if let Some(mut window) = self.here.get_mut(key) {
-            window.used = window.used.saturating_sub(1);
-        }
-        // One that cannot be taken back is counted until its window ends.
-        self.ask(key, limit, -1).await.ok();
-    }
-
     /// Forgets windows that have ended.
     pub fn sweep(&self, now: DateTime<Utc>) {
         self.here.retain(|_, window| window.ends > now);
@@ -129,8 +120,6 @@ mod tests {
         assert_eq!(limits.hit("b", limit, start).await, Ok(()));
         assert_eq!(limits.hit("b", limit, start).await, Ok(()));
         assert_eq!(limits.check("b", limit, start).await, Err(30));
-        limits.take_back("b", limit).await;
-        assert_eq!(limits.hit("b", limit, start).await, Ok(()));
         assert_eq!(limits.hit("a", limit, start + TimeDelta::seconds(30)).await, Ok(()));
     }
 }

@@ -1,8 +1,8 @@
--- KEYS: a counter. ARGV: the window in ms; how many are let through; how many to add: 1, 0 or -1.
+-- KEYS: a counter. ARGV: the window in ms; how many are let through; how many to add: 1 or 0.
 -- Answers 0, or how long to wait in ms.
 local add = tonumber(ARGV[3])
 local used = tonumber(redis.call('get', KEYS[1]) or '0')
-if add > 0 or (add < 0 and used > 0) then
+if add > 0 then
   used = redis.call('incrby', KEYS[1], add)
 end
 local left = redis.call('pttl', KEYS[1])

@@ -176,8 +176,8 @@ async fn take(
     };
     let now = tx.now();
     // It may have ended while the file came.
-    let session = writable(tx.conn(), caller, scope, scope_id).await?;
-    check_open(scope, session.as_ref(), now)?;
+    ops::hold_open(app, &mut tx, scope, session.as_ref()).await?;
+    ops::lock_person(&mut tx, &row).await?;
     (row.size_bytes, row.status) = (received.size, Status::Uploaded);
     (row.created_at, row.uploaded_at, row.stored_key) = (now, Some(now), Some(received.object.key.clone()));
     attachments::insert(tx.conn(), &row).await?;
@@ -195,6 +195,7 @@ async fn take(
 async fn read_fields(form: &mut Form) -> Result<(Scope, Option<SessionId>, FilePart)> {
     let (mut scope, mut scope_id) = (None, None);
     let mut issues = Vec::new();
+    let mut is_first = true;
     let file = loop {
         match form.next().await? {
             Entry::Text(name, text) if name == "scope_type" => {
@@ -214,7 +215,12 @@ async fn read_fields(form: &mut Form) -> Result<(Scope, Option<SessionId>, FileP
             Entry::File(file) => break Some(file),
             Entry::End => break None,
         }
+        is_first = false;
     };
+    if is_first && file.is_some() {
+        // Nothing may be missing: what is written after a file is not waited for.
+        return Err(Error::invalid(Issue::body("file", "value_error", "The other fields must come before the file")));
+    }
     let is_named = |issues: &[Issue], name: &str| issues.iter().any(|issue| issue.loc.last() == Some(&name.into()));
     if scope.is_none() && !is_named(&issues, "scope_type") {
         issues.push(Issue::body("scope_type", "missing", "Field required, before the file"));
@@ -279,8 +285,9 @@ pub(super) async fn remove(
         return Err(access::NOT_FOUND);
     }
     access::require_owner(&found, &caller)?;
-    uploads::delete(&app, &caller, &found).await?;
-    Ok(NoContent)
+    // Of two at once one is the repeat.
+    let deleted = uploads::delete(&app, &caller, &found).await?;
+    if deleted.is_first { Ok(NoContent) } else { Err(access::NOT_FOUND) }
 }
 
 /// The consultation that a scope needs; a picture of a person needs none. The schemas ask for it already, so that it is

@@ -1,7 +1,7 @@
 //! The PDF of a prescription (68): made at the first call, kept until the prescription or what is printed of its people is
 //! changed, fetched by an address that ends.
 
-use chrono::SubsecRound;
+use chrono::{SubsecRound, TimeDelta};
 use consilium_storage::accounts::patients;
 use consilium_storage::connect::doctors::profile;
 use consilium_storage::connect::prescriptions::{self, Pdf, Prescription};
@@ -59,14 +59,12 @@ async fn is_good(app: &App, pdf: &Pdf, printed: &Printed) -> Result<bool> {
     let mut tx = app.begin().await?;
     let now = tx.now();
     // Where another has taken its place meanwhile, its object is planned to go already.
-    let goes = prescriptions::remove_pdf_of(tx.conn(), id, &pdf.key).await? && is_there;
-    if goes {
-        stored::give_up(&mut tx, &object(pdf), now).await?;
+    if prescriptions::remove_pdf_of(tx.conn(), id, &pdf.key).await? && is_there {
+        // It prescribes what it always did: whoever was given a link a moment ago is not left without.
+        let due_at = now + app.config.ttl.signed_url + TimeDelta::minutes(1);
+        stored::give_up(&mut tx, &object(pdf), due_at).await?;
     }
     app.commit(tx).await?;
-    if goes {
-        stored::discard(app, &object(pdf)).await;
-    }
     Ok(false)
 }
 

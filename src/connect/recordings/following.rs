@@ -85,11 +85,14 @@ pub async fn look_for_file(app: &App, recording: &Recording, report: &EgressRepo
     }
 }
 
-/// Asks the store for the file of a recording that the recorder has forgotten.
+/// Asks the store for the file of a recording that the recorder has forgotten. One that was stopped may still be arriving.
 async fn seek(app: &App, recording: &Recording) -> Word {
     let egress_id = recording.egress_id.clone().unwrap_or_default();
     let report = EgressReport { egress_id, status: EgressStatus::Complete, file: None, error: None };
-    look_for_file(app, recording, &report).await
+    match look_for_file(app, recording, &report).await {
+        Word::Failed if recording.status == Status::Processing => Word::Ended,
+        word => word,
+    }
 }
 
 /// Takes a word, in the transaction that holds the session. What is over stays as it is.
@@ -219,7 +222,10 @@ fn decide(recording: &Recording, known: &Known, now: DateTime<Utc>, keeps_whole:
         (Status::Recording | Status::Processing, Known::Absent) if keeps_whole && quiet < SILENCE => {
             after(GRACE, Act::Seek)
         }
-        (Status::Recording | Status::Processing, Known::Absent) => after(GRACE, Act::Fail(true)),
+        (Status::Recording, Known::Absent) => after(GRACE, Act::Fail(true)),
+        // Its file may be reported later than the list forgets it.
+        (Status::Processing, Known::Absent) if is_overdue(recording, now) => Act::Fail(true),
+        (Status::Processing, Known::Absent) => Act::Wait,
         (Status::Recording, Known::Silent) => after(SILENCE, Act::Fail(false)),
         (Status::Processing, Known::Active(_) | Known::Silent) => overdue,
         (Status::Dropped | Status::Failed | Status::Ready, Known::Absent) => after(GRACE, Act::Settle),
@@ -387,9 +393,10 @@ mod tests {
                 Known::Absent,
                 Known::Silent,
             ];
-            for known in known {
+            let stores = known.into_iter().flat_map(|known| [(known.clone(), true), (known, false)]);
+            for (known, keeps_whole) in stores {
                 let recording = recording(status, long, now);
-                let act = decide(&recording, &known, now, true);
+                let act = decide(&recording, &known, now, keeps_whole);
                 let may_go_on = status == Status::Recording || status.is_final();
                 let goes_on = may_go_on && matches!(known, Known::Active(_));
                 let ends = match act {
@@ -418,8 +425,11 @@ mod tests {
         assert_eq!(act(Status::Recording, GRACE, Known::Absent), Act::Seek);
         assert_eq!(act(Status::Processing, GRACE, Known::Absent), Act::Seek);
         assert_eq!(act(Status::Processing, SILENCE, Known::Absent), Act::Fail(true));
-        let on_disk = decide(&recording(Status::Processing, GRACE, now), &Known::Absent, now, false);
-        assert_eq!(on_disk, Act::Fail(true));
+        let on_disk = |status, quiet| decide(&recording(status, quiet, now), &Known::Absent, now, false);
+        assert_eq!(on_disk(Status::Recording, GRACE), Act::Fail(true));
+        assert_eq!(on_disk(Status::Starting, GRACE), Act::Fail(true));
+        assert_eq!(on_disk(Status::Processing, SILENCE - second), Act::Wait);
+        assert_eq!(on_disk(Status::Processing, SILENCE), Act::Fail(true));
         assert_eq!(act(Status::Processing, SILENCE - second, Known::Active("x".to_owned())), Act::Wait);
         assert_eq!(act(Status::Processing, SILENCE, Known::Active("x".to_owned())), Act::Fail(false));
         assert_eq!(act(Status::Starting, GRACE - second, Known::Absent), Act::Wait);

@@ -60,11 +60,13 @@ pub(super) async fn complete(
     let (found, _) = find(&mut *app.conn().await?, &caller, &path).await?;
     require_owner(&found, &caller)?;
     let done = uploads::complete(&app, &caller, found).await?;
+    // Types have other names, of which the contract knows none.
+    let verified = uploads::ops::kind_of(&done)?.content_type();
     Ok(Answer(CompletedReportView {
         report_id: done.id,
         status: done.status,
         verified_size_bytes: done.size_bytes,
-        verified_mime_type: done.content_type,
+        verified_mime_type: verified.to_owned(),
     }))
 }
 
@@ -121,8 +123,8 @@ pub(super) async fn remove(
 ) -> Result<Answer<DeletedReportView>> {
     let (found, _) = find(&mut *app.conn().await?, &caller, &path).await?;
     require_owner(&found, &caller)?;
-    let deleted_at = uploads::delete(&app, &caller, &found).await?;
-    Ok(Answer(DeletedReportView { report_id: found.id, status: Status::Deleted, deleted_at }))
+    let deleted = uploads::delete(&app, &caller, &found).await?;
+    Ok(Answer(DeletedReportView { report_id: found.id, status: Status::Deleted, deleted_at: deleted.at }))
 }
 
 async fn find(conn: &mut Conn, caller: &Account, path: &ReportPath) -> Result<(Attachment, Session)> {

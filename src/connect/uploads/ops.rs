@@ -6,7 +6,7 @@ use consilium_storage::connect::Party;
 use consilium_storage::connect::attachments::{self, Attachment, Scope, UploadMode};
 use consilium_storage::connect::doctors::profile;
 use consilium_storage::connect::reports::ReportItem;
-use consilium_storage::connect::sessions::Session;
+use consilium_storage::connect::sessions::{self, Session};
 use consilium_storage::events::Event;
 use consilium_storage::files::Object;
 use consilium_storage::ids::AttachmentId;
@@ -36,10 +36,11 @@ pub const PENDING_LIFE: TimeDelta = TimeDelta::hours(24);
 /// How much is read at a time to look at it.
 const CHUNK: u64 = 1024 * 1024;
 
-/// Begins an upload: its row, and the address that takes the bytes.
+/// Begins an upload: its row, and the address that takes the bytes. The store is asked for that before the consultation is
+/// held.
 ///
 /// # Errors
-/// 400 `FILE_TOO_LARGE`, `UNSUPPORTED_FILE_TYPE`; 503.
+/// 400 `FILE_TOO_LARGE`, `UNSUPPORTED_FILE_TYPE`; 409 `INVALID_SESSION_STATE`; 503.
 pub async fn begin(
     app: &App,
     tx: &mut Tx,
@@ -66,11 +67,23 @@ pub async fn begin(
             link
         }
     };
+    hold_open(app, tx, new.scope, session).await?;
     attachments::insert(tx.conn(), &new).await?;
     if let Some(session) = session {
         caller.note(tx, words(new.scope).begin, session.patient_id, Some(session.id)).await?;
     }
     Ok((new, link))
+}
+
+/// Holds a consultation that takes uploads of this scope until the transaction ends, so that nothing slips in after its end.
+/// It is the first row that is locked, before attachments and inboxes; from here on no store is asked and no body received.
+///
+/// # Errors
+/// 409 `INVALID_SESSION_STATE`.
+pub async fn hold_open(app: &App, tx: &mut Tx, scope: Scope, session: Option<&Session>) -> Result<()> {
+    let Some(session) = session else { return Ok(()) };
+    let held = sessions::find_for_share(tx.conn(), session.id).await?.ok_or(NOT_FOUND)?;
+    rules::check_session(scope, held.status_at(app.now()))
 }
 
 /// Looks at what came; where it is what was declared, it is UPLOADED. A repeat answers the same.
@@ -102,7 +115,7 @@ pub async fn complete(app: &App, caller: &Account, found: Attachment) -> Result<
         stored::discard(app, &arrived).await;
         return Err(rules::unsupported("The content is not of the declared type: send it again"));
     }
-    let done = finish(app, caller, found.id, upload::Event::Complete, &kept).await?;
+    let done = finish(app, caller, &found, upload::Event::Complete, &kept).await?;
     if done.stored_object().as_ref() != Some(&kept) {
         stored::discard(app, &kept).await;
     }
@@ -139,23 +152,25 @@ async fn is_as_declared(app: &App, object: &Object, kind: Kind, size: u64) -> Re
     Ok(checker.is_of_kind())
 }
 
-/// The row becomes UPLOADED with its effects; of two calls that race the first one's object stays.
+/// The row becomes UPLOADED with its effects; of two calls that race the first one's object stays. Of a picture the person is
+/// locked first, then the row.
 pub(super) async fn finish(
     app: &App,
     caller: &Account,
-    id: AttachmentId,
+    found: &Attachment,
     event: upload::Event,
     kept: &Object,
 ) -> Result<Attachment> {
     let mut tx = app.begin().await?;
-    let mut row = attachments::find_for_update(tx.conn(), id).await?.ok_or(NOT_FOUND)?;
+    lock_person(&mut tx, found).await?;
+    let mut row = attachments::find_for_update(tx.conn(), found.id).await?.ok_or(NOT_FOUND)?;
     match upload::transition(row.status, event) {
         Ok(Step::Held) => return Ok(row),
         Err(Illegal) => return Err(rules::invalid_state("The upload is complete or deleted")),
         Ok(Step::To(status)) => row.status = status,
     }
     let now = tx.now();
-    attachments::set_uploaded(tx.conn(), id, &kept.key, now).await?;
+    attachments::set_uploaded(tx.conn(), row.id, &kept.key, now).await?;
     (row.stored_key, row.uploaded_at) = (Some(kept.key.clone()), Some(now));
     if let Some(arrived) = row.upload_object() {
         // A late PUT may still come: it counts for nothing, and goes.
@@ -179,7 +194,7 @@ pub async fn count(tx: &mut Tx, caller: &Account, row: &Attachment) -> Result<Op
     if let Some(object) = row.stored_object() {
         stored::keep(tx, &object).await?;
     }
-    let session = consilium_storage::connect::sessions::find(tx.conn(), session_id).await?.ok_or(NOT_FOUND)?;
+    let session = sessions::find(tx.conn(), session_id).await?.ok_or(NOT_FOUND)?;
     match row.scope {
         Scope::Session => tx.emit_in(session_id, Event::MessageAttachment(row.item()), &session.parties()),
         Scope::Report => tx.emit_in(session_id, Event::ReportUploaded(ReportItem::from(row)), &session.parties()),
@@ -204,20 +219,27 @@ async fn set_picture(tx: &mut Tx, caller: &Account, row: &Attachment, file: Opti
     Ok(former.map(|former| stored::avatar(&former)))
 }
 
-/// Deletes an upload: links end by themselves, then the bytes go (62, 108). Answers when it was deleted first.
+/// An upload that is deleted.
+#[derive(Debug, Clone, Copy)]
+pub struct Deleted {
+    /// When it was deleted first.
+    pub at: DateTime<Utc>,
+    /// Whether that was by this call.
+    pub is_first: bool,
+}
+
+/// Deletes an upload: links end by themselves, then the bytes go (62, 108). Of a picture the person is locked first, then the
+/// row.
 ///
 /// # Errors
 /// When Postgres cannot be asked.
-pub async fn delete(app: &App, caller: &Account, found: &Attachment) -> Result<DateTime<Utc>> {
+pub async fn delete(app: &App, caller: &Account, found: &Attachment) -> Result<Deleted> {
     let mut tx = app.begin().await?;
-    if found.scope == Scope::Profile {
-        // Whoever sets a picture locks the person first, then the row of the picture before.
-        lock_person(&mut tx, found).await?;
-    }
+    lock_person(&mut tx, found).await?;
     let row = attachments::find_for_update(tx.conn(), found.id).await?.ok_or(NOT_FOUND)?;
     let now = tx.now();
     if let (Ok(Step::Held), Some(at)) = (upload::transition(row.status, upload::Event::Delete), row.deleted_at) {
-        return Ok(at);
+        return Ok(Deleted { at, is_first: false });
     }
     attachments::set_deleted(tx.conn(), row.id, now).await?;
     let former = match (row.status, row.session_id) {
@@ -233,7 +255,7 @@ pub async fn delete(app: &App, caller: &Account, found: &Attachment) -> Result<D
         (Status::Pending | Status::Deleted, _) => None,
     };
     let session = match row.session_id {
-        Some(id) => consilium_storage::connect::sessions::find(tx.conn(), id).await?,
+        Some(id) => sessions::find(tx.conn(), id).await?,
         None => None,
     };
     if let Some(session) = session {
@@ -247,10 +269,18 @@ pub async fn delete(app: &App, caller: &Account, found: &Attachment) -> Result<D
     if let Some(former) = former {
         stored::discard(app, &former).await;
     }
-    Ok(now)
+    Ok(Deleted { at: now, is_first: true })
 }
 
-async fn lock_person(tx: &mut Tx, row: &Attachment) -> Result<()> {
+/// Locks whose picture this is. Whoever sets one locks the person first, then the account, which a new row refers to, and
+/// the rows of pictures.
+///
+/// # Errors
+/// 404 when there is no such person.
+pub async fn lock_person(tx: &mut Tx, row: &Attachment) -> Result<()> {
+    if row.scope != Scope::Profile {
+        return Ok(());
+    }
     match row.uploader_role {
         Party::Client => patients::find_for_update(tx.conn(), row.uploader_id).await?.map(drop),
         Party::Doctor => profile::find_for_update(tx.conn(), row.uploader_id).await?.map(drop),
@@ -316,7 +346,11 @@ pub fn place<'a>(app: &'a App, row: &Attachment) -> keys::Place<'a> {
     keys::Place { environment, scope: row.scope, session: row.session_id, at: row.created_at }
 }
 
-pub(super) fn kind_of(row: &Attachment) -> Result<Kind> {
+/// The kind of file that was declared, which an upload that is complete is.
+///
+/// # Errors
+/// [`Error::Internal`] where the row is none that an upload was begun with.
+pub fn kind_of(row: &Attachment) -> Result<Kind> {
     Kind::of_type(&row.content_type).ok_or_else(|| Error::internal("an upload of a type that is not taken"))
 }
 

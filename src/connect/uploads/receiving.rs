@@ -35,7 +35,7 @@ pub async fn receive(app: &App, caller: &Account, found: Attachment, file: &mut 
     let kind = kind_of(&found)?;
     let place = place(app, &found);
     let received = store(app, &place, kind, Size::Declared(found.size_bytes), file).await?;
-    finish(app, caller, found.id, upload::Event::Receive, &received.object).await
+    finish(app, caller, &found, upload::Event::Receive, &received.object).await
 }
 
 /// Whether an upload waits for its bytes to be sent to the server.

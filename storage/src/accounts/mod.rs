@@ -93,6 +93,22 @@ pub async fn find(conn: &mut PgConnection, id: UserId) -> Result<Option<Credenti
         .await?)
 }
 
+/// As [`find`], locked until the transaction ends against a new password and against being switched off. Whoever holds the
+/// profile's row too (36, 125) has locked that first.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn find_for_update(conn: &mut PgConnection, id: UserId) -> Result<Option<Credentials>> {
+    // No shared lock: two sign-ins at once, which both note their time on the row, would wait for each other in a circle.
+    Ok(sqlx::query_as!(
+        Credentials,
+        "select id, role, password_hash, is_active from accounts where id = $1 for no key update",
+        id as _
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
 /// An account about to be made; its inbox is made with it.
 #[derive(Debug, Clone, Default)]
 pub struct NewAccount<'a> {

@@ -4,11 +4,11 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Actor;
-use super::calls::Call;
+use super::calls::{Call, CallType};
 use crate::accounts::patients::Sex;
-use crate::ids::{FollowupId, LabOrderId, MessageId, OrderId, PrescriptionId, ReviewId, SessionId, UserId};
+use crate::ids::{CallId, FollowupId, LabOrderId, MessageId, OrderId, PrescriptionId, ReviewId, SessionId, UserId};
 use crate::money::Paise;
-use crate::states::{followup, session, video};
+use crate::states::{call, followup, session, video};
 
 /// The patient as others see them (connect-v2 §3, `PatientPreview`).
 #[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -149,6 +149,57 @@ pub struct ParticipantChanged {
     pub identity: String,
     /// When the media server said so.
     pub at: DateTime<Utc>,
+    /// The call that is open meanwhile, in the shape of connect-v2 80.
+    #[serde(flatten)]
+    pub call: RoomCall,
+}
+
+impl ParticipantChanged {
+    /// The event's data, with the session's open call, if there is one.
+    #[must_use]
+    pub fn new(session_id: SessionId, identity: String, at: DateTime<Utc>, open: Option<Call>) -> Self {
+        Self { session_id, identity, at, call: RoomCall::of(session_id, open) }
+    }
+}
+
+/// [`Call`] where one may be missing: a room may be entered before the call is opened, and left after its end. All is null
+/// then but the consultation.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RoomCall {
+    /// Its id; null where no call is open.
+    pub id: Option<CallId>,
+    /// The consultation.
+    pub connect_session_id: SessionId,
+    /// How it was opened.
+    pub call_type: Option<CallType>,
+    /// CONNECTED.
+    pub status: Option<call::Status>,
+    /// The media room.
+    pub livekit_room_name: Option<String>,
+    /// The patient's camera permission.
+    pub video_permission_state: Option<video::State>,
+    /// True exactly in VIDEO_ON.
+    pub patient_video_enabled: Option<bool>,
+    /// When opened.
+    pub started_at: Option<DateTime<Utc>>,
+    /// Null: it is open.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+impl RoomCall {
+    fn of(connect_session_id: SessionId, open: Option<Call>) -> Self {
+        Self {
+            id: open.as_ref().map(|call| call.id),
+            connect_session_id,
+            call_type: open.as_ref().map(|call| call.call_type),
+            status: open.as_ref().map(|call| call.status),
+            video_permission_state: open.as_ref().map(|call| call.video_permission_state),
+            patient_video_enabled: open.as_ref().map(|call| call.patient_video_enabled),
+            started_at: open.as_ref().map(|call| call.started_at),
+            ended_at: open.as_ref().and_then(|call| call.ended_at),
+            livekit_room_name: open.map(|call| call.livekit_room_name),
+        }
+    }
 }
 
 /// What became of a top-up order (connect-v2 §4.8).

@@ -141,6 +141,25 @@ impl std::fmt::Debug for NewSession {
     }
 }
 
+/// Holds the rows of a doctor and a patient, the doctor's first, until the transaction ends. Whoever switches one of them
+/// off (36, 125) locks that row `for update`, and the open requests after it: nothing of a session may be locked before this.
+/// What is read of the two afterwards stands.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn hold_parties(conn: &mut PgConnection, doctor: UserId, patient: UserId) -> Result<()> {
+    // The weakest lock that holds off `for update`, as the foreign keys of a session take it: neither the doctor's sign of
+    // life nor another request waits for it.
+    sqlx::query_scalar!(
+        "select d.id from doctors d, patients p where d.id = $1 and p.id = $2 for key share",
+        doctor as _,
+        patient as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(())
+}
+
 /// Writes a request.
 ///
 /// # Errors
@@ -198,6 +217,14 @@ pub async fn find(conn: &mut PgConnection, id: SessionId) -> Result<Option<Sessi
 /// When Postgres cannot be asked.
 pub async fn find_for_update(conn: &mut PgConnection, id: SessionId) -> Result<Option<Session>> {
     Ok(select_sessions!("where id = $1 for update", id as _).fetch_optional(conn).await?)
+}
+
+/// One session, locked against change until the transaction ends, not against others who do the same.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub async fn find_for_share(conn: &mut PgConnection, id: SessionId) -> Result<Option<Session>> {
+    Ok(select_sessions!("where id = $1 for share", id as _).fetch_optional(conn).await?)
 }
 
 /// The statuses of these sessions, locked against change (not against each other's readers) in id order, so that a

@@ -216,6 +216,27 @@ async fn a_recorder_that_dies_leaves_none_behind() {
 }
 
 #[tokio::test]
+async fn a_file_has_its_hour_also_when_the_recorder_lists_it_no_more() {
+    for comes in [true, false] {
+        let r = Recorded::start().await;
+        r.stop().await;
+        let mut egress = r.egress();
+        r.peer.forget_egress(&egress.egress_id);
+        r.later(TimeDelta::minutes(59)).await;
+        assert_eq!(r.status().await, "PROCESSING");
+        if comes {
+            egress.status = EgressStatus::EgressComplete.into();
+            egress.file_results = vec![file(1000, 90)];
+            r.tell("egress_ended", &egress).await;
+            assert_eq!(r.status().await, "READY");
+        } else {
+            r.later(TimeDelta::minutes(2)).await;
+            assert_eq!(r.status().await, "FAILED");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_hour_of_silence_is_a_failure_and_the_recorder_is_stopped_when_it_is_back() {
     let r = Recorded::start().await;
     r.peer.fail_always(Some(Fault::ProxyPage));

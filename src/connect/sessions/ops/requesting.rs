@@ -17,14 +17,19 @@ use crate::connect::display;
 use crate::error::{Code, Error, Result};
 use crate::gateways::media;
 
-/// Writes the request within the caller's transaction; the caller commits.
+/// Writes the request within the caller's transaction; the caller commits. Doctor and patient are held, then an open
+/// request of theirs: a switch-off (settled 15) comes first and is seen here, or comes afterwards and cancels it.
 ///
 /// # Errors
-/// 404 doctor, 409 `PROFILE_INCOMPLETE`, 409 `ACTIVE_SESSION_EXISTS` with the session's id.
+/// 403 `ACCOUNT_DISABLED`, 404 doctor, 409 `PROFILE_INCOMPLETE`, 409 `ACTIVE_SESSION_EXISTS` with the session's id.
 pub async fn request(app: &App, tx: &mut Tx, caller: &Account, body: RequestSession) -> Result<RequestedView> {
+    sessions::hold_parties(tx.conn(), body.target_doctor_id, caller.id).await?;
     let doctor = briefs::find_many(tx.conn(), &[body.target_doctor_id]).await?.pop();
     let doctor = doctor.filter(|doctor| doctor.is_open).ok_or(Error::NotFound("Doctor"))?;
     let patient = patients::find(tx.conn(), caller.id).await?.ok_or(Error::NotFound("Patient"))?;
+    if !patient.is_active {
+        return Err(Error::Forbidden { code: Code::AccountDisabled, detail: "This account is switched off" });
+    }
     if patient.sex.is_none() || patient.age.is_none() {
         return Err(Error::conflict(Code::ProfileIncomplete, "Set sex and age first"));
     }
