@@ -30,7 +30,7 @@ struct Wanted {
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64), extend("x-empty-is-absent" = true))]
     after: Option<i64>,
     #[serde(default = "Wanted::limit")]
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 1000), extend("x-empty-is-absent" = true))]
     limit: i64,
 }
 
@@ -65,7 +65,7 @@ async fn list(State(app): State<App>, input: QueryOnly<Wanted>) -> Result<Answer
     });
     // A `+` in a query is a blank to the URL rules; phones are asked for with it as it is.
     let to = input.query.to.map(|to| if to.starts_with(' ') { to.replacen(' ', "+", 1) } else { to });
-    let filter = Filter { channel, to, after: input.query.after, limit: input.query.limit };
+    let filter = Filter { channel, to, after: input.query.after.filter(|id| *id > 0), limit: input.query.limit };
     let items = dev_inbox::list(&mut *app.conn().await?, &filter).await?;
     Ok(Answer(Inbox { items }))
 }

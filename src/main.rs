@@ -159,10 +159,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&StartError(error.to_string())),
     };
-    match runtime.block_on(run(command, &cli.flags)) {
-        Ok(code) => code,
-        Err(error) => fail(&error),
-    }
+    let code = runtime.block_on(run(command, &cli.flags)).unwrap_or_else(|error| fail(&error));
+    // What is still under way on a thread that blocks (a fresh cluster, a password) was told to end and is not waited for.
+    runtime.shutdown_background();
+    code
 }
 
 /// What is wrong with the configuration or the surroundings: one line, exit 2.
@@ -184,7 +184,7 @@ async fn run(command: Command, flags: &Flags) -> Result<ExitCode, StartError> {
         Command::Config => say(config.printed().trim_end()),
         Command::Openapi => say(consilium::http::openapi::document()?),
         Command::Asyncapi => say(consilium::live::asyncapi::document()),
-        Command::Serve { .. } => return serve(config).await,
+        Command::Serve { .. } => return Box::pin(serve(config)).await,
         Command::Catalogue(command @ (CatalogueCommand::Sample { .. } | CatalogueCommand::Generate { .. })) => {
             catalogue_command::print(&command)?;
         }
@@ -337,10 +337,13 @@ async fn serve(config: Config) -> Result<ExitCode, StartError> {
         let shutdown = server.app.shutdown.clone();
         tokio::select! {
             () = server.run() => {}
-            () = end(signals, &shutdown) => tracing::warn!("second signal: not waiting"),
+            () = end(&mut signals, &shutdown) => tracing::warn!("second signal: not waiting"),
         }
     }
-    database.close().await;
+    tokio::select! {
+        () = database.close() => {}
+        () = signals.next() => {}
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -357,7 +360,7 @@ async fn start(config: Config, database: &Database, metrics: PrometheusHandle) -
 }
 
 /// The first signal begins the drain; this ends with the second one.
-async fn end(mut signals: Signals, shutdown: &CancellationToken) {
+async fn end(signals: &mut Signals, shutdown: &CancellationToken) {
     signals.next().await;
     tracing::info!("draining; a second signal ends at once");
     shutdown.cancel();

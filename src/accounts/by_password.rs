@@ -25,7 +25,10 @@ pub async fn sign_in(app: &App, role: Role, name: &str, password: String, from: 
     // Whoever is shut out does not stand in line.
     failures.check(app).await?;
     let found = accounts::find_by_name(&mut *app.conn().await?, role, name).await?;
-    let account = proven(app, &failures, role, found, password).await?;
+    let turn = passwords::turn().await?;
+    // A check that has begun comes to its end and is counted, also where nobody waits for the answer any more.
+    let check = proven(app.clone(), failures.clone(), role, found, password, turn);
+    let account = app.tracker.spawn(check).await.map_err(Error::internal)??;
     let mut tx = app.begin().await?;
     // The check took its time: a password or a switch that changed meanwhile ended the logins of before, not this one.
     let stands = accounts::find_for_update(tx.conn(), account.id).await?;
@@ -46,23 +49,24 @@ pub async fn sign_in(app: &App, role: Role, name: &str, password: String, from: 
 /// come, and one is counted before the turn is given on: of many tries at once only those that have their turn together can
 /// go beyond the limit.
 async fn proven(
-    app: &App,
-    failures: &Failures,
+    app: App,
+    failures: Failures,
     role: Role,
     found: Option<Credentials>,
     password: String,
+    turn: passwords::Turn,
 ) -> Result<Credentials> {
-    let turn = passwords::turn().await?;
-    failures.check(app).await?;
+    failures.check(&app).await?;
     let hash = found.as_ref().and_then(|account| account.password_hash.clone());
     let fits = passwords::verify(&turn, password, hash).await?;
     match found.filter(|_| fits) {
         Some(account) => Ok(account),
-        None => Err(failures.count(app, role).await),
+        None => Err(failures.count(&app, role).await),
     }
 }
 
 /// Where failures are counted.
+#[derive(Clone)]
 struct Failures {
     by_name: String,
     by_address: String,
@@ -70,15 +74,20 @@ struct Failures {
 
 impl Failures {
     async fn check(&self, app: &App) -> Result<()> {
-        app.limits.check(&self.by_name, FAILURES, app.now()).await.map_err(too_many)?;
-        app.limits.check(&self.by_address, FAILURES, app.now()).await.map_err(too_many)
+        let (by_name, by_address) = tokio::join!(
+            app.limits.check(&self.by_name, FAILURES, app.now()),
+            app.limits.check(&self.by_address, FAILURES, app.now())
+        );
+        by_name.and(by_address).map_err(too_many)
     }
 
     /// Counts one by both, and answers what it is refused with: one beyond the ten as those that come later.
     async fn count(&self, app: &App, role: Role) -> Error {
         metrics::counter!("consilium_sign_ins_total", "role" => role.as_str(), "outcome" => "refused").increment(1);
-        let by_name = app.limits.hit(&self.by_name, FAILURES, app.now()).await;
-        let by_address = app.limits.hit(&self.by_address, FAILURES, app.now()).await;
+        let (by_name, by_address) = tokio::join!(
+            app.limits.hit(&self.by_name, FAILURES, app.now()),
+            app.limits.hit(&self.by_address, FAILURES, app.now())
+        );
         match by_name.and(by_address) {
             Ok(()) => Error::Unauthenticated {
                 code: Some(Code::InvalidCredentials),

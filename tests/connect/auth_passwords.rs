@@ -1,12 +1,17 @@
 //! Signing in with a password (connect-v2 3, 120, 121).
 
+use std::time::Duration;
+
 use axum::http::Method;
 use chrono::TimeDelta;
+use consilium::accounts::passwords;
+use consilium_realtime::shared::counters::Limit;
 use consilium_storage::accounts;
 use consilium_storage::connect::doctors::profile;
 use consilium_storage::tx::Tx;
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::client::{Answer, Client, keys, send};
@@ -133,6 +138,24 @@ async fn guessing_in_parallel_is_told_no_more_than_ten_times() {
         answer.refused(429, "LOGIN_RATE_LIMITED");
     }
     login_from(&nobody, 31, EMAIL, PASSWORD).await.refused(429, "LOGIN_RATE_LIMITED");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_stands_in_line_while_others_fail_is_refused() {
+    let app = TestApp::start().await;
+    let nobody = app.nobody();
+    app.doctor_like(|new| new.email = EMAIL.to_owned()).await;
+    let turns = join_all((0..8).map(|_| passwords::turn())).await;
+    let (answer, ()) = tokio::join!(doctor_login(&nobody, EMAIL, PASSWORD), async {
+        // Nothing shows that it stands in line; where it is late, it is refused at the door.
+        sleep(Duration::from_millis(500)).await;
+        let failures = Limit { count: 10, window: TimeDelta::minutes(15) };
+        for _ in 0..10 {
+            app.app.limits.hit(&format!("login:doctor:{EMAIL}"), failures, app.app.now()).await.unwrap();
+        }
+        drop(turns);
+    });
+    answer.refused(429, "LOGIN_RATE_LIMITED");
 }
 
 #[tokio::test]

@@ -210,7 +210,11 @@ async fn of_two_who_delete_at_once_one_is_the_repeat() {
     let mut tx = m.app.app.begin().await.unwrap();
     attachments::find_for_update(tx.conn(), text(&begun["id"]).parse().unwrap()).await.unwrap().unwrap();
     let removals = join_all((0..4).map(|_| remove(&m.patient, &begun["id"])));
-    let (answers, ()) = tokio::join!(removals, commit_when_awaited(&m, tx));
+    let (answers, ()) = tokio::join!(removals, async {
+        // Each has found it before it is locked.
+        m.app.so_many_wait(4).await;
+        m.app.app.commit(tx).await.unwrap();
+    });
     assert_eq!(answers.iter().filter(|answer| answer.status == 204).count(), 1);
     for answer in answers.iter().filter(|answer| answer.status != 204) {
         answer.refused_plainly(404);

@@ -111,9 +111,7 @@ async fn let_a_fleet_go() -> Vec<Told> {
         told.extend(by_stream);
         told
     };
-    let began = Instant::now();
     let (code, told) = tokio::join!(node.terminate(2 * DRAIN), fleet);
-    println!("ended after {:?}", began.elapsed());
     assert_eq!(code, Some(0), "{}", node.log());
     assert!(!node.log().contains(WORK_LEFT), "{}", node.log());
     drop(deaf);
@@ -130,7 +128,6 @@ async fn a_fleet_is_let_go_in_turn_and_the_node_ends_in_time() {
         let (most, _) = peak_and_mean(told.iter().map(|told| now + told.wait).collect());
         assert!(most <= told.len() / 2, "{most} of {} wait alike", told.len());
         let (peak, mean) = peak_and_mean(told.iter().map(|told| told.at + told.wait).collect());
-        println!("{peak} come back in the busiest 250 ms, {mean:.1} on average");
         if peak as f64 <= 2.0 * mean {
             return;
         }

@@ -107,9 +107,14 @@ impl TestApp {
 
     /// Waits until some transaction waits for a row that another holds.
     pub(crate) async fn somebody_waits(&self) {
+        self.so_many_wait(1).await;
+    }
+
+    /// Waits until so many transactions wait for rows that others hold.
+    pub(crate) async fn so_many_wait(&self, count: i64) {
         let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
-        while testing::count_waiting(&self.database).await == 0 {
-            assert!(tokio::time::Instant::now() < deadline, "nobody waits");
+        while testing::count_waiting(&self.database).await < count {
+            assert!(tokio::time::Instant::now() < deadline, "not so many wait");
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     }
