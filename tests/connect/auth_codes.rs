@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use chrono::TimeDelta;
 use consilium_storage::accounts::{self, patients};
+use consilium_storage::ids::UserId;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -39,6 +40,14 @@ async fn fresh_code(app: &TestApp, nobody: &Client, phone: &str) -> String {
     app.advance(TimeDelta::seconds(31));
     request(nobody, phone).await.expect(202);
     code_of(nobody, phone).await
+}
+
+/// The patient of [`PHONE`], once they have signed in.
+async fn signed_up(app: &TestApp, nobody: &Client) -> UserId {
+    let code = fresh_code(app, nobody, PHONE).await;
+    let mut patient = nobody.clone();
+    patient.signed_in(&verify(nobody, PHONE, &code).await.expect(200));
+    patient.get("users/me").await.expect(200)["id"].as_str().unwrap().parse().unwrap()
 }
 
 #[tokio::test]
@@ -203,10 +212,7 @@ async fn a_code_is_good_for_five_minutes_and_a_newer_one_replaces_it() {
 async fn a_disabled_patient_is_told_so_only_with_the_right_code() {
     let app = TestApp::start().await;
     let nobody = app.nobody();
-    let code = fresh_code(&app, &nobody, PHONE).await;
-    let mut patient = nobody.clone();
-    patient.signed_in(&verify(&nobody, PHONE, &code).await.expect(200));
-    let id = patient.get("users/me").await.expect(200)["id"].as_str().unwrap().parse().unwrap();
+    let id = signed_up(&app, &nobody).await;
     accounts::set_active(&mut app.app.conn().await.unwrap(), id, false).await.unwrap();
     let code = fresh_code(&app, &nobody, PHONE).await;
     verify(&nobody, PHONE, &another(&code)).await.refused(400, "OTP_INVALID");
@@ -217,10 +223,7 @@ async fn a_disabled_patient_is_told_so_only_with_the_right_code() {
 async fn a_patient_who_is_being_switched_off_starts_no_login() {
     let app = TestApp::start().await;
     let nobody = app.nobody();
-    let code = fresh_code(&app, &nobody, PHONE).await;
-    let mut patient = nobody.clone();
-    patient.signed_in(&verify(&nobody, PHONE, &code).await.expect(200));
-    let id = patient.get("users/me").await.expect(200)["id"].as_str().unwrap().parse().unwrap();
+    let id = signed_up(&app, &nobody).await;
     let code = fresh_code(&app, &nobody, PHONE).await;
     let mut tx = app.app.begin().await.unwrap();
     patients::find_for_update(tx.conn(), id).await.unwrap().unwrap();
@@ -237,11 +240,7 @@ async fn a_doctors_phone_signs_no_doctor_in() {
     let app = TestApp::start().await;
     let nobody = app.nobody();
     let doctor = app.doctor_like(|new| new.phone = Some(PHONE.to_owned())).await;
-    let code = fresh_code(&app, &nobody, PHONE).await;
-    let mut patient = nobody.clone();
-    patient.signed_in(&verify(&nobody, PHONE, &code).await.expect(200));
-    let me = patient.get("users/me").await.expect(200);
-    assert_ne!(me["id"], json!(doctor.id));
+    assert_ne!(signed_up(&app, &nobody).await, doctor.id);
 }
 
 /// A server whose codes go out by this gateway, whose address carries credentials.

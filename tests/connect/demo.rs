@@ -95,6 +95,12 @@ async fn an_empty_filter_of_the_development_inbox_is_none() {
     assert_eq!(nobody.get("/dev/inbox.json?channel=&to=&after=").await.expect(200), all);
     let after = format!("/dev/inbox.json?channel=sms&to=&after={}", all["items"][0]["id"]);
     assert_eq!(nobody.get(&after).await.expect(200)["items"], json!([]));
+    // The newest is given, also to who has seen none so far.
+    nobody.post("auth/request-otp", json!({"phone": "+919900000002"})).await.expect(202);
+    let newest = nobody.get("/dev/inbox.json?limit=1").await.expect(200);
+    assert_eq!(newest["items"][0]["to"], "+919900000002");
+    assert_eq!(nobody.get("/dev/inbox.json?limit=1&after=0").await.expect(200), newest);
+    assert_eq!(nobody.get("/dev/inbox.json?limit=").await.expect(200)["items"].as_array().unwrap().len(), 2);
     nobody.get("/dev/inbox.json?channel=fax&after=x").await.invalid(&["query.after int_parsing", "query.channel enum"]);
 }
 

@@ -75,8 +75,9 @@ pub async fn begin(
     Ok((new, link))
 }
 
-/// Holds a consultation that takes uploads of this scope until the transaction ends, so that nothing slips in after its end.
-/// It is the first row that is locked, before attachments and inboxes; from here on no store is asked and no body received.
+/// Holds a consultation that takes uploads of this scope (connect-v2 §4.1) until the transaction ends, so that nothing slips
+/// in after its end. It is the first row that is locked, before attachments and inboxes; from here on no store is asked and
+/// no body received.
 ///
 /// # Errors
 /// 409 `INVALID_SESSION_STATE`.
