@@ -20,6 +20,9 @@ use consilium_storage::embedded::{self, Options};
 /// Searches of each kind.
 const ROUNDS: usize = 1_000;
 
+/// How often each of them is searched.
+const TIMES: usize = 3;
+
 /// What somebody types.
 type Typed = Vec<String>;
 
@@ -34,11 +37,11 @@ async fn main() {
     let names = fill(&mut conn).await;
     settle(&owner).await.unwrap();
 
-    println!("{:<34} {:>6} {:>9} {:>9} {:>9}  p99 at", "medicines: what is typed", "found", "p50", "p99", "max");
+    heading("medicines: what is typed");
     for (kind, typed) in kinds(&names) {
         measure(&mut conn, kind, &typed, true).await;
     }
-    println!("{:<34} {:>6} {:>9} {:>9} {:>9}  p99 at", "lab tests", "found", "p50", "p99", "max");
+    heading("lab tests");
     let tests: Vec<String> = made_up::lab_tests(made_up::LAB_TESTS).map(|new| new.name).collect();
     measure(&mut conn, "a name, letter by letter", &typing(&tests), false).await;
     measure(&mut conn, "a name with a typo", &typos(&tests), false).await;
@@ -52,6 +55,10 @@ async fn main() {
     pool.close().await;
     cluster.stop().await;
     std::fs::remove_dir_all(dir).ok();
+}
+
+fn heading(what: &str) {
+    println!("{what:<34} {:>6} {:>9} {:>9} {:>9} {:>9}  p99 at", "found", "p50", "p99", "by itself", "max");
 }
 
 /// Writes both catalogues; answers the medicines' names.
@@ -118,10 +125,12 @@ fn reversed(name: &str) -> String {
     name.split(' ').rev().collect::<Vec<_>>().join(" ")
 }
 
+/// Each is searched three times, one round after the other. The least of the three is what the search takes by itself: a
+/// machine that does something else meanwhile doubles the p99 of whatever runs on it.
 async fn measure(conn: &mut Conn, kind: &str, typed: &[String], of_medicines: bool) {
-    let mut took: Vec<(Duration, &str)> = Vec::with_capacity(typed.len());
+    let mut took: Vec<(Duration, &str)> = Vec::with_capacity(TIMES * typed.len());
     let mut found = 0;
-    for text in typed {
+    for text in (0..TIMES).flat_map(|_| typed) {
         let started = Instant::now();
         found += if of_medicines {
             medicines::search(conn, text, 10).await.unwrap().len()
@@ -130,12 +139,20 @@ async fn measure(conn: &mut Conn, kind: &str, typed: &[String], of_medicines: bo
         };
         took.push((started.elapsed(), text));
     }
+    let each = typed.len();
+    let mut least: Vec<_> = (0..each).filter_map(|at| took.iter().skip(at).step_by(each).min()).copied().collect();
     took.sort_unstable();
-    let at = |part: f64| took[((took.len() - 1) as f64 * part) as usize];
-    let ms = |part: f64| at(part).0.as_secs_f64() * 1_000.0;
-    let average = found as f64 / typed.len() as f64;
-    let (p50, p99, max, slow) = (ms(0.5), ms(0.99), ms(1.0), at(0.99).1);
-    println!("{kind:<34} {average:>6.1} {p50:>6.2} ms {p99:>6.2} ms {max:>6.2} ms  {slow:?}");
+    least.sort_unstable();
+    let average = found as f64 / took.len() as f64;
+    let [(p50, _), (p99, slow), (max, _)] = [0.5, 0.99, 1.0].map(|part| at(&took, part));
+    let (by_itself, _) = at(&least, 0.99);
+    println!("{kind:<34} {average:>6.1} {p50:>6.2} ms {p99:>6.2} ms {by_itself:>6.2} ms {max:>6.2} ms  {slow:?}");
+}
+
+/// The time, in ms, below which this part of them lies, and what was typed there.
+fn at<'a>(sorted: &[(Duration, &'a str)], part: f64) -> (f64, &'a str) {
+    let (took, typed) = sorted[((sorted.len() - 1) as f64 * part) as usize];
+    (took.as_secs_f64() * 1_000.0, typed)
 }
 
 async fn plans(conn: &mut Conn) {
